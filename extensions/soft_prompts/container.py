@@ -1,0 +1,170 @@
+"""`unpack(pack({"vectors": array}, {"name": "noir"}))`: the safetensors container in numpy, bytes in and bytes out.
+
+Sizes are checked before anything is believed, so a hostile file costs no memory. The layout is the one of
+huggingface/safetensors: eight bytes of header length (little-endian), a JSON header, the tensors' bytes without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InvalidFile
+
+LARGEST_HEADER = 1 << 20
+"""Bytes. A soft prompt's header is a few kilobytes; the container's own bound (100 MB) would let a file stall us."""
+
+_DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+
+
+def pack(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """Bytes of a .safetensors file; the same content always gives the same bytes."""
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    blocks = []
+    offset = 0
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        block = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        header[name] = {
+            "dtype": _NAMES[array.dtype.newbyteorder("<")],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(block)],
+        }
+        blocks.append(block)
+        offset += len(block)
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > LARGEST_HEADER:
+        raise InvalidFile(f"the metadata is {len(text):,} bytes long; a file takes {LARGEST_HEADER:,}: shorten it")
+    return len(text).to_bytes(8, "little") + text + b"".join(blocks)
+
+
+def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """(tensors, metadata) of a .safetensors file's bytes; tensors of types we have no use for are left out.
+
+    Raises InvalidFile with a bare fact: a header that lies, cut data, holes or overlaps, doubled keys.
+    """
+    size = header_size(data[:8], len(data))
+    header, metadata = parse_header(data[8 : 8 + size], len(data) - 8 - size)
+    start = 8 + size
+    tensors = {
+        name: np.frombuffer(data, _DTYPES[entry["dtype"]], _count(entry), start + entry["data_offsets"][0]).reshape(
+            entry["shape"]
+        )
+        for name, entry in header.items()
+        if entry["dtype"] in _DTYPES
+    }
+    return tensors, metadata
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """(tensor entries, metadata) of the file at `path`, without reading its tensors."""
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        size = header_size(file.read(8), total)
+        return parse_header(file.read(size), total - 8 - size)
+
+
+def header_size(first: bytes, total: int) -> int:
+    """Length of the header in bytes, from a file's first eight bytes and its size."""
+    if len(first) < 8:
+        raise InvalidFile(f"it is cut short: {total} bytes, where the first 8 alone hold the length of the header")
+    size = int.from_bytes(first, "little")
+    if size > total - 8:
+        raise InvalidFile(f"its header claims {size:,} bytes, but only {total - 8:,} follow: cut short, or not ours")
+    if size > LARGEST_HEADER:
+        raise InvalidFile(f"its header of {size:,} bytes is larger than the {LARGEST_HEADER:,} that are read")
+    return size
+
+
+def parse_header(text: bytes, data_size: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """(tensor entries, metadata); every entry's type, shape and place is checked against `data_size` bytes."""
+    try:
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as problem:
+        raise InvalidFile(f"its header is not JSON ({problem})") from None
+    if not isinstance(header, dict):
+        raise InvalidFile("its header is not a JSON object")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise InvalidFile("its metadata is not a table of texts")
+    for name, entry in header.items():
+        _check_entry(name, entry)
+    _check_places(header, data_size)
+    return header, metadata
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Either the whole of `data` stands at `path` afterwards or what stood there before; raises InvalidFile."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as problem:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise InvalidFile(f"{path} cannot be written: {problem.strerror or problem}; nothing was changed") from problem
+
+
+def _umask() -> int:
+    # The only way to ask is to set; mkstemp made the file private, but a saved prompt is an ordinary file.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise InvalidFile("its header names something twice")
+    return table
+
+
+def _check_entry(name: str, entry: Any) -> None:
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise InvalidFile(f"its tensor {name!r} is not described by dtype, shape and data_offsets")
+    numbers = [entry["shape"], entry["data_offsets"]]
+    if not isinstance(entry["dtype"], str) or not all(_are_sizes(each) for each in numbers):
+        raise InvalidFile(f"its tensor {name!r} has a shape or a place that is no list of sizes")
+    if len(entry["data_offsets"]) != 2 or len(entry["shape"]) > 8:
+        raise InvalidFile(f"its tensor {name!r} has a shape or a place of the wrong length")
+    start, stop = entry["data_offsets"]
+    if entry["dtype"] in _DTYPES and stop - start != _count(entry) * _DTYPES[entry["dtype"]].itemsize:
+        raise InvalidFile(f"its tensor {name!r} of shape {entry['shape']} does not fill its {stop - start} bytes")
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(each) is int and 0 <= each < 1 << 48 for each in value)
+
+
+def _check_places(header: dict[str, Any], data_size: int) -> None:
+    end = 0
+    for start, stop in sorted(entry["data_offsets"] for entry in header.values()):
+        if start != end or stop < start:
+            raise InvalidFile("its tensors overlap or leave holes")
+        end = stop
+    if end > data_size:
+        raise InvalidFile(f"it is cut short: {data_size:,} bytes of vectors, where the header claims {end:,}")
+    if end < data_size:
+        raise InvalidFile(f"{data_size - end:,} bytes follow that its header does not know of")
+
+
+def _count(entry: dict[str, Any]) -> int:
+    count = 1
+    for size in entry["shape"]:
+        count *= size
+    return count

@@ -1,0 +1,50 @@
+"""`except soft_prompts.SoftPromptError as problem:` catches everything this library raises on purpose."""
+
+from __future__ import annotations
+
+
+class SoftPromptError(Exception):
+    """Base of every error of this library; the message says what, where, and what to do next."""
+
+
+class UnknownPrompt(SoftPromptError, KeyError):
+    """A tag or a lookup names a soft prompt that nothing holds."""
+
+    # KeyError would show the repr of the message, quotes and all.
+    __str__ = Exception.__str__
+
+
+class AmbiguousPrompt(SoftPromptError):
+    """One name stands for two different contents."""
+
+
+class InvalidTag(SoftPromptError):
+    """A tag has a name or a strength that no soft prompt can have."""
+
+
+class InvalidPrompt(SoftPromptError, ValueError):
+    """Vectors, a name or metadata that no soft prompt can have."""
+
+
+class InvalidFile(SoftPromptError):
+    """A file that cannot be read as a soft prompt, or one that cannot be written."""
+
+
+class Misfit(SoftPromptError):
+    """A soft prompt that was made for another model than the one in use."""
+
+
+class UnsupportedModel(SoftPromptError):
+    """A model or tokenizer that soft prompts cannot be attached to."""
+
+
+class UnsupportedInput(SoftPromptError, ValueError):
+    """A call of tokenizer or model that cannot be answered for a text with tags."""
+
+
+class UnknownPlaceholder(SoftPromptError):
+    """A placeholder id whose vectors this attachment does not hold (any more)."""
+
+
+class TrainingError(SoftPromptError):
+    """A training that cannot start or go on."""

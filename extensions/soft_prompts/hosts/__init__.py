@@ -1,0 +1,1 @@
+"""One room per host: `hf` serves any causal language model of Transformers."""

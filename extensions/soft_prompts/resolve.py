@@ -1,0 +1,125 @@
+"""`Resolver(view, slots, library).place(tag, carried)`: from a tag to the placeholder ids of the vectors it means.
+
+Here every reason why a tag cannot be used becomes an error with a name; hosts decide whether to raise or to warn.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import AmbiguousPrompt, InvalidTag, Misfit, UnknownPrompt
+from .fingerprint import Embedding, Fit, judge
+from .library import Library
+from .prompt import Prompt, SoftPrompt, TextPrompt, by_name
+from .slots import Slot, Slots
+from .tags import LARGEST_STRENGTH, Tag
+
+_log = logging.getLogger(__name__)
+
+
+class View(Embedding, Protocol):
+    """What a host shows of the loaded model and its tokenizer."""
+
+    def inner_ids(self, text: str) -> list[int]:
+        """The ids `text` has where it stands after other text, without specials."""
+
+
+class Resolver:
+    """prompts: given by the program; library: a folder; allow_strangers: take prompts made for other models."""
+
+    def __init__(
+        self,
+        view: View,
+        slots: Slots,
+        library: Library | None = None,
+        prompts: Iterable[SoftPrompt] = (),
+        allow_strangers: bool = False,
+    ) -> None:
+        self._view = view
+        self._slots = slots
+        self._library = library
+        self._prompts = by_name(prompts)
+        self._allow_strangers = allow_strangers
+        self._fits: dict[str, Fit] = {}
+        self._texts: dict[str, SoftPrompt] = {}
+
+    def place(self, tag: Tag, carried: Mapping[str, SoftPrompt] | None = None) -> Slot:
+        """The slot that `tag` means: from the text itself, then from the given prompts, then from the library.
+
+        Raises UnknownPrompt, AmbiguousPrompt, InvalidTag, InvalidFile or Misfit.
+        """
+        if abs(tag.strength) > LARGEST_STRENGTH:
+            raise InvalidTag(f"{tag.text or tag}: a strength lies between -4 and 4, 1 being the prompt as it is")
+        prompt = self._choose(self._candidates(tag.name, carried or {}))
+        key = prompt.digest, tag.hundredths
+        return self._slots.find(key) or self._slots.place(self._vectors(prompt, tag), tag, key)
+
+    def fit(self, prompt: SoftPrompt) -> Fit:
+        """Whether `prompt` was made for this model; judged once for each content."""
+        # Metadata is no part of the digest, so a prompt may come again with a fingerprint it lacked before.
+        key = prompt.digest + prompt.metadata.get("fingerprint", "")
+        if key not in self._fits:
+            found = self._fits[key] = judge(prompt, self._view)
+            if found.usable and found.verdict != "fits":
+                _log.warning("%s", found.reason)
+        return self._fits[key]
+
+    def _candidates(self, name: str, carried: Mapping[str, SoftPrompt]) -> Sequence[Prompt]:
+        if name in carried:
+            return [carried[name]]
+        given = self._prompts.get(name)
+        if given is None:
+            return self._from_library(name)
+        if self._library is not None and name in self._library and given not in self._library.variants(name):
+            raise AmbiguousPrompt(
+                f"'{name}' is given in prompts=[...] and stands in {self._library.folder} with another content: "
+                "rename one of them"
+            )
+        return [given]
+
+    def _from_library(self, name: str) -> Sequence[Prompt]:
+        hint = "An f-string keeps only a prompt's name: write prompt + text, or attach(..., prompts=[prompt])."
+        if self._library is None:
+            raise UnknownPrompt(f"no soft prompt '{name}': this model has no library attached. {hint}")
+        try:
+            return self._library.variants(name)
+        except UnknownPrompt as problem:
+            raise UnknownPrompt(f"{problem} {hint}") from None
+
+    def _choose(self, candidates: Sequence[Prompt]) -> SoftPrompt:
+        refusals = []
+        for candidate in candidates:
+            if isinstance(candidate, TextPrompt):
+                return self._embedded(candidate)
+            fit = self.fit(candidate)
+            if fit.usable or (fit.verdict == "stranger" and self._allow_strangers):
+                return candidate
+            refusals.append(fit.reason)
+        raise Misfit("; ".join(refusals))
+
+    def _embedded(self, prompt: TextPrompt) -> SoftPrompt:
+        if prompt.digest not in self._texts:
+            vectors = self._view.embed(self._view.inner_ids(prompt.text))
+            self._texts[prompt.digest] = SoftPrompt(prompt.name, vectors)
+        return self._texts[prompt.digest]
+
+    def _vectors(self, prompt: SoftPrompt, tag: Tag) -> NDArray[np.float32]:
+        if tag.hundredths == 100:
+            return prompt.vectors
+        origin: NDArray[np.float32] = self._mean if prompt.origin is None else prompt.origin
+        vectors: NDArray[np.float32] = origin + np.float32(tag.hundredths / 100) * (prompt.vectors - origin)
+        return vectors
+
+    @cached_property
+    def _mean(self) -> NDArray[np.float32]:
+        """(width,): the mean of the model's token embeddings, read in blocks because a vocabulary may be large."""
+        total = np.zeros(self._view.width, np.float64)
+        for start in range(0, self._view.rows, 8192):
+            total += self._view.embed(range(start, min(start + 8192, self._view.rows))).sum(axis=0, dtype=np.float64)
+        return (total / self._view.rows).astype(np.float32)

@@ -1,0 +1,143 @@
+"""`slots.place(vectors, tag, key)` gives the placeholder ids that stand for these vectors, for the life of the process.
+
+Ids are above every vocabulary and below 2**31, come from one counter for all attachments, and are never used again for
+other vectors, so that caches keyed by id stay right.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SoftPromptError, UnknownPlaceholder
+from .tags import Tag
+
+FIRST_ID = 1_000_000_000
+LAST_ID = 2**31 - 1
+BUDGET = 256 << 20
+"""Bytes of vectors an attachment keeps before it lets go of those used longest ago."""
+
+
+class _Counter:
+    def __init__(self) -> None:
+        self._next = FIRST_ID
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> range:
+        with self._lock:
+            if self._next + count > LAST_ID:
+                raise SoftPromptError("this process has used up its placeholder ids: restart it")
+            taken = range(self._next, self._next + count)
+            self._next += count
+            return taken
+
+
+_counter = _Counter()
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """ids: one for each of the vectors, (tokens, width) float32. tag: how the writer reads them."""
+
+    key: Hashable
+    ids: range
+    vectors: NDArray[np.float32]
+    tag: Tag
+
+
+class Slots:
+    """Which vector owns which id, for one attachment; width: of every vector. Safe to use from several threads."""
+
+    def __init__(self, width: int, budget: int = BUDGET) -> None:
+        self.width = width
+        self.idle = True
+        """Whether no id was ever given out: a hook that sees it returns at once."""
+        self._most_rows = max(4096, budget // (4 * width))
+        self._lock = threading.RLock()
+        self._by_key: OrderedDict[Hashable, Slot] = OrderedDict()
+        self._held: dict[Hashable, int] = {}
+        self._gone: list[tuple[range, Tag]] = []
+        self._index: list[Slot] = []
+        self._starts = np.zeros(0, np.int64)
+
+    def find(self, key: Hashable) -> Slot | None:
+        """The slot of `key`, if its vectors are still here; counts as a use."""
+        with self._lock:
+            slot = self._by_key.get(key)
+            if slot is not None:
+                self._by_key.move_to_end(key)
+            return slot
+
+    def place(self, vectors: NDArray[np.float32], tag: Tag, key: Hashable) -> Slot:
+        """The slot of `key`, made when there is none; vectors: (tokens, width), which must not change any more."""
+        with self._lock:
+            if (known := self.find(key)) is not None:
+                return known
+            self._make_room(len(vectors))
+            slot = self._by_key[key] = Slot(key, _counter.take(len(vectors)), vectors, tag)
+            # Ids only grow, so the order in which slots are made is the order of their ids.
+            self._index = [each for each in self._index if each.key in self._by_key] + [slot]
+            self._starts = np.array([each.ids.start for each in self._index], np.int64)
+            self.idle = False
+            return slot
+
+    def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(len(ids), width) for placeholder ids; raises UnknownPlaceholder for an id that is not this attachment's."""
+        vectors = np.empty((len(ids), self.width), np.float32)
+        with self._lock:
+            places = np.searchsorted(self._starts, ids, side="right") - 1
+            for place in np.unique(places):
+                mine = places == place
+                slot = self.slot(int(ids[mine].max()))
+                vectors[mine] = slot.vectors[ids[mine] - slot.ids.start]
+        return vectors
+
+    def slot(self, placeholder: int) -> Slot:
+        """Whose id this is; raises UnknownPlaceholder."""
+        with self._lock:
+            place = int(np.searchsorted(self._starts, placeholder, side="right")) - 1
+            if place < 0 or placeholder not in self._index[place].ids:
+                raise self._lost(placeholder)
+            return self._index[place]
+
+    @contextmanager
+    def hold(self, ids: Iterable[int]) -> Iterator[None]:
+        """While the block runs, the vectors of these ids stay, whatever else is placed; raises UnknownPlaceholder."""
+        with self._lock:
+            keys = {self.slot(each).key for each in ids}
+            for key in keys:
+                self._held[key] = self._held.get(key, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                for key in keys:
+                    self._held[key] -= 1
+                    if not self._held[key]:
+                        del self._held[key]
+
+    def _make_room(self, count: int) -> None:
+        rows = count + sum(len(slot.ids) for slot in self._by_key.values())
+        for key in [each for each in self._by_key if each not in self._held]:
+            if rows <= self._most_rows:
+                break
+            slot = self._by_key.pop(key)
+            self._gone.append((slot.ids, slot.tag))
+            rows -= len(slot.ids)
+
+    def _lost(self, placeholder: int) -> UnknownPlaceholder:
+        for ids, tag in self._gone:
+            if placeholder in ids:
+                return UnknownPlaceholder(
+                    f"id {placeholder} stood for {tag}, whose vectors made room for others: tokenize the text again"
+                )
+        return UnknownPlaceholder(
+            f"id {placeholder} belongs to another attachment, or to none: tokenize the text with the tokenizer that is "
+            "attached to this model"
+        )
