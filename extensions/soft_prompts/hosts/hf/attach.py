@@ -1,0 +1,131 @@
+"""`with attach(model, tokenizer, library) as attached: ...`: inside, tokenizer and generate understand tags."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+from ...errors import InvalidPrompt, UnsupportedModel
+from ...fingerprint import Fit
+from ...library import Library
+from ...prompt import SoftPrompt
+from ...resolve import Resolver
+from ...slots import Slots
+from .generation import SafeGeneration, neutral_id
+from .injection import Injection
+from .selftest import check
+from .tokenizer import TaggedTokenizer
+from .view import Codec, ModelView, origin_of, seams_of, text_embedding, unwrap
+
+_log = logging.getLogger(__name__)
+
+
+class Attachment:
+    """What `attach` returns: a context, or an object to `close()`. model and tokenizer are the ones given."""
+
+    def __init__(self, model: Any, tokenizer: Any, resolver: Resolver, slots: Slots, undo: ExitStack) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.slots = slots
+        self._resolver = resolver
+        self._undo = undo
+
+    def fit(self, prompt: SoftPrompt) -> Fit:
+        """Whether `prompt` was made for this model, and why (not)."""
+        return self._resolver.fit(prompt)
+
+    def close(self) -> None:
+        """Undo everything, the last change first; a second call does nothing."""
+        self._undo.close()
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def attach(
+    model: Any,
+    tokenizer: Any,
+    library: Library | str | os.PathLike[str] | None = None,
+    *,
+    prompts: Iterable[SoftPrompt] = (),
+    allow_strangers: bool = False,
+    self_test: bool = True,
+) -> Attachment:
+    """`with attach(model, tokenizer, library): ...` mutates both; undone on exit or by `close()`.
+
+    model: any causal language model of Transformers, also inside PEFT, DDP or torch.compile. library: a Library or a
+    folder. prompts: soft prompts known by name besides the library's. allow_strangers: take prompts that were made for
+    another model of equal width. self_test: make sure, in two short runs, that this model takes soft vectors as tokens.
+
+    Raises UnsupportedModel, and leaves model and tokenizer as they were.
+    """
+    base = unwrap(model)
+    _refuse_second(base, tokenizer)
+    text_embedding(base)
+    if isinstance(library, (str, os.PathLike)):
+        library = Library(library)
+    codec = Codec(tokenizer)
+    view = ModelView(base, codec.seams)
+    slots = Slots(view.width)
+    injection = Injection(base, slots)
+    generation = SafeGeneration(base, injection, neutral_id(base, tokenizer))
+    resolver = Resolver(view, slots, library, prompts, allow_strangers)
+    tagged = TaggedTokenizer(tokenizer, codec, resolver, slots)
+    with ExitStack() as undo:
+        _install(undo, injection.install, injection.remove)
+        _install(undo, generation.install, generation.remove)
+        if self_test:
+            check(base, view, injection)
+        _install(undo, tagged.install, tagged.remove)
+        return Attachment(model, tokenizer, resolver, slots, undo.pop_all())
+    raise AssertionError("an ExitStack without a suppressing exit returns or raises")
+
+
+def from_pretrained(
+    name: str | os.PathLike[str],
+    library: Library | str | os.PathLike[str] | None = None,
+    *,
+    prompts: Iterable[SoftPrompt] = (),
+    allow_strangers: bool = False,
+    **options: Any,
+) -> tuple[Any, Any]:
+    """`model, tokenizer = from_pretrained("...", library="soft_prompts/")`: both understand tags, for good.
+
+    options go to Transformers' `AutoModelForCausalLM.from_pretrained`. The model comes in evaluation mode.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    model = AutoModelForCausalLM.from_pretrained(name, **options).eval()
+    attach(model, tokenizer, library, prompts=prompts, allow_strangers=allow_strangers)
+    return model, tokenizer
+
+
+def text_prompt(text: str, model: Any, tokenizer: Any, name: str) -> SoftPrompt:
+    """The soft prompt that is the embeddings of `text`, as its tokens stand after other text: SoftPrompt.from_text."""
+    base = unwrap(model)
+    view = ModelView(base, seams_of(tokenizer))
+    ids = view.inner_ids(text)
+    if not ids:
+        raise InvalidPrompt(f"soft prompt '{name}': the text {text!r} has no tokens")
+    return SoftPrompt(name, view.embed(ids), metadata={**origin_of(base, tokenizer), "method": "text"})
+
+
+def _install(undo: ExitStack, install: Callable[[], None], remove: Callable[[], None]) -> None:
+    # Registered first: a change that fails half-way is undone as well.
+    undo.callback(remove)
+    install()
+
+
+def _refuse_second(base: Any, tokenizer: Any) -> None:
+    if hasattr(type(tokenizer), "soft_prompts_text") or getattr(base.__dict__.get("generate"), "soft_prompts", False):
+        raise UnsupportedModel("soft prompts are attached to this model or tokenizer already: close() that one first")

@@ -1,0 +1,205 @@
+"""`SafeGeneration(base, injection, neutral)`: samplers, criteria and candidate generators see vocabulary ids only.
+
+A placeholder that reaches a sampler is an IndexError on the CPU and the death of the process on a GPU. So the lists
+that `generate` builds are wrapped as lists: whatever processor stands in them, now or in a coming version, sees safe
+ids.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeGuard
+
+import torch
+from transformers import (
+    EncoderRepetitionPenaltyLogitsProcessor,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    StoppingCriteriaList,
+    UnbatchedClassifierFreeGuidanceLogitsProcessor,
+)
+from transformers.generation import CandidateGenerator
+
+from ...errors import UnsupportedInput
+from ...slots import FIRST_ID
+from .injection import Injection
+
+_PENALTIES = (RepetitionPenaltyLogitsProcessor, EncoderRepetitionPenaltyLogitsProcessor)
+
+
+class SafeProcessors(LogitsProcessorList):
+    """A LogitsProcessorList whose processors never see a placeholder id.
+
+    Penalties see an id that stands in the row anyway, so that nothing more is penalised; classifier-free guidance
+    runs the model itself and gets the ids as they are; all others see the neutral id.
+    """
+
+    def __init__(self, processors: Any, neutral: int) -> None:
+        super().__init__(processors)
+        self._neutral = neutral
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> Any:
+        if not has_placeholders(input_ids):
+            return super().__call__(input_ids, scores, **kwargs)
+        neutral, present = with_neutral(input_ids, self._neutral), with_present(input_ids, self._neutral)
+        for processor in self:
+            ids = present if isinstance(processor, _PENALTIES) else neutral
+            if isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor):
+                ids = input_ids
+            # A list of one: the list knows which arguments a processor takes.
+            scores = LogitsProcessorList([processor])(ids, scores, **kwargs)
+        return scores
+
+
+class SafeCriteria(StoppingCriteriaList):
+    """A StoppingCriteriaList whose criteria never see a placeholder id."""
+
+    def __init__(self, criteria: Any, neutral: int) -> None:
+        super().__init__(criteria)
+        self._neutral = neutral
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> Any:
+        return super().__call__(with_neutral(input_ids, self._neutral), scores, **kwargs)
+
+
+class SafeCandidates(CandidateGenerator):
+    """A candidate generator that guesses from safe ids; the prompt in its answer is the original one."""
+
+    def __init__(self, inner: Any, neutral: int) -> None:
+        self._inner = inner
+        self._neutral = neutral
+
+    def get_candidates(self, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        candidates, *rest = self._inner.get_candidates(with_neutral(input_ids, self._neutral), *args, **kwargs)
+        return torch.cat([input_ids, candidates[:, input_ids.shape[1] :]], dim=1), *rest
+
+    def update_candidate_strategy(self, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return self._inner.update_candidate_strategy(with_neutral(input_ids, self._neutral), *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class SafeGeneration:
+    """Mutates the model: wraps four of its methods on the instance, until `remove()`.
+
+    Each wrapper calls the class's method at call time, so a host that replaces that one later is still obeyed.
+    """
+
+    def __init__(self, base: Any, injection: Injection, neutral: int) -> None:
+        self._base = base
+        self._injection = injection
+        self._neutral = neutral
+        self._wrapped: list[_Wrapped] = []
+
+    def install(self) -> None:
+        for name, around in (
+            ("generate", self._generate),
+            ("_get_logits_processor", self._logits_processor),
+            ("_get_stopping_criteria", self._stopping_criteria),
+            ("_get_candidate_generator", self._candidate_generator),
+        ):
+            if hasattr(self._base, name):
+                self._wrapped.append(_Wrapped(self._base, name, around))
+
+    def remove(self) -> None:
+        while self._wrapped:
+            self._wrapped.pop().restore()
+
+    def _generate(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._injection.install()
+        given = [args[0] if args else kwargs.get("inputs"), kwargs.get("input_ids")]
+        prompts = [each for each in (*given, kwargs.get("negative_prompt_ids")) if has_placeholders(each)]
+        if prompts and kwargs.get("inputs_embeds") is not None:
+            raise UnsupportedInput(
+                "generate got inputs_embeds together with ids that hold soft prompts; the embeddings would win and the "
+                "tags be lost: pass one of the two"
+            )
+        with self._injection.slots.hold({int(each) for ids in prompts for each in ids[ids >= FIRST_ID].unique()}):
+            return call(*args, **kwargs)
+
+    def _logits_processor(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> SafeProcessors:
+        seen = kwargs.get("encoder_input_ids")
+        if has_placeholders(seen):
+            # Built into a penalty for good, long before the list is called.
+            kwargs["encoder_input_ids"] = with_present(seen, self._neutral)
+        return SafeProcessors(call(*args, **kwargs), self._neutral)
+
+    def _stopping_criteria(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> SafeCriteria:
+        return SafeCriteria(call(*args, **kwargs), self._neutral)
+
+    def _candidate_generator(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> SafeCandidates:
+        kwargs = {key: self._safe_argument(key, value) for key, value in kwargs.items()}
+        return SafeCandidates(call(*args, **kwargs), self._neutral)
+
+    def _safe_argument(self, key: str, value: Any) -> Any:
+        return with_neutral(value, self._neutral) if key in ("input_ids", "inputs_tensor") else value
+
+
+class _Wrapped:
+    """One method of one object, called through `around(original, *args, **kwargs)`."""
+
+    soft_prompts = True
+    """By which a second attachment knows the first."""
+
+    def __init__(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
+        # Weak, or the model would hold itself and outlive an unload until the next garbage collection.
+        self._owner = weakref.ref(owner)
+        self._name = name
+        self._around = around
+        self._previous = vars(owner).get(name)
+        method = getattr(owner, name)
+        functools.update_wrapper(self, method)
+        vars(self).pop("__wrapped__")  # it would hold the model
+        self.__signature__ = inspect.signature(method)
+        setattr(owner, name, self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._around(self._original(self._owner()), *args, **kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        # In a copy of the model this attribute must not lead back to the model it was copied from.
+        return self._original(memo.get(id(self._owner()), self._owner()))
+
+    def restore(self) -> None:
+        owner = self._owner()
+        if owner is not None and vars(owner).get(self._name) is self:
+            delattr(owner, self._name)
+            if self._previous is not None:
+                setattr(owner, self._name, self._previous)
+
+    def _original(self, owner: Any) -> Callable[..., Any]:
+        if self._previous is not None:
+            return self._previous  # type: ignore[no-any-return]
+        return getattr(type(owner), self._name).__get__(owner)  # type: ignore[no-any-return]
+
+
+def has_placeholders(ids: Any) -> TypeGuard[torch.Tensor]:
+    """Whether a tensor of ids holds any that stands for a soft vector; False for all that is no tensor of ids."""
+    return isinstance(ids, torch.Tensor) and not ids.is_floating_point() and bool((ids >= FIRST_ID).any())
+
+
+def with_neutral(ids: Any, neutral: int) -> Any:
+    """`ids` with the neutral id in place of placeholders; anything but a tensor of ids comes back as it is."""
+    return ids.masked_fill(ids >= FIRST_ID, neutral) if has_placeholders(ids) else ids
+
+
+def with_present(ids: torch.Tensor, neutral: int) -> torch.Tensor:
+    """(batch, length) ids in which each placeholder is replaced by an ordinary id of its own row, where it has one."""
+    mask = ids >= FIRST_ID
+    first = (~mask).int().argmax(dim=-1, keepdim=True)
+    present = ids.gather(-1, first).masked_fill(mask.all(dim=-1, keepdim=True), neutral)
+    return torch.where(mask, present, ids)
+
+
+def neutral_id(base: Any, tokenizer: Any) -> int:
+    """A vocabulary id that no processor has reason to care about: a padding row, else pad, unk or bos."""
+    rows = int(base.config.get_text_config().vocab_size)
+    if rows > len(tokenizer):
+        return rows - 1
+    pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
+    choices = (pad if pad != eos else None, tokenizer.unk_token_id, tokenizer.bos_token_id)
+    return next((int(each) for each in choices if each is not None and each < rows), 0)

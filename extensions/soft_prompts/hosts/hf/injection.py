@@ -1,0 +1,139 @@
+"""`Injection(base, slots).install()`: where a placeholder id stands, the embedding's output is its soft vector.
+
+Three hooks and nothing else: before the model (ids become shadows that any layer may look up), before its embedding,
+and after it (the vectors are written). What the first learns is kept per thread, so that generations may overlap. Under
+torch.compile they run between the compiled parts: which rows to write depends on the ids, and a lost id must raise.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...errors import UnsupportedModel
+from ...slots import FIRST_ID, Slots
+from .view import text_embedding
+
+
+@dataclass(frozen=True, eq=False)
+class _Pending:
+    """mask: (batch, length) bool, where vectors go; vectors: (mask.sum(), width) float32."""
+
+    mask: torch.Tensor
+    vectors: torch.Tensor
+
+
+class Injection:
+    """Mutates the model: hooks on `base` and its embedding, until `remove()`. Weights, classes and sizes stay."""
+
+    def __init__(self, base: torch.nn.Module, slots: Slots) -> None:
+        self.slots = slots
+        self._base = base
+        self._shadow = shadow_id(base)
+        self._local = threading.local()
+        self._place = _position_of_ids(base)
+        self._handles: list[Any] = []
+        self._embedding: torch.nn.Module | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Injection:
+        # PEFT's modules_to_save copies the embedding with its hooks: the copy serves the same slots.
+        return self
+
+    def install(self) -> None:
+        """Set the hooks, again where the model has got another embedding since."""
+        embedding = text_embedding(self._base)
+        if embedding is self._embedding:
+            return
+        self.remove()
+        self._embedding = embedding
+        self._handles = [
+            self._base.register_forward_pre_hook(self._before_model, with_kwargs=True, prepend=True),
+            self._base.register_forward_hook(self._after_model, always_call=True),
+            embedding.register_forward_pre_hook(self._before_embedding),
+            embedding.register_forward_hook(self._after_embedding),
+        ]
+
+    def remove(self) -> None:
+        """Take the hooks off, the last one first."""
+        while self._handles:
+            self._handles.pop().remove()
+        self._embedding = None
+
+    @torch.compiler.disable
+    def _before_model(
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        if self.slots.idle:
+            return None
+        self._local.pending = None
+        named = "input_ids" in kwargs
+        ids = kwargs["input_ids"] if named else args[self._place] if len(args) > self._place else None
+        pending = self._locate(ids)
+        if pending is None or ids is None:
+            return None
+        self._local.pending = pending
+        shadows = ids.masked_fill(pending.mask, self._shadow)
+        if named:
+            return args, {**kwargs, "input_ids": shadows}
+        return (*args[: self._place], shadows, *args[self._place + 1 :]), kwargs
+
+    @torch.compiler.disable
+    def _after_model(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        if not self.slots.idle:
+            self._local.pending = None
+
+    @torch.compiler.disable
+    def _before_embedding(self, module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if self.slots.idle or not args or getattr(self._local, "pending", None) is not None:
+            return None
+        # The embedding was called by itself, or by a model that is not the one we hooked.
+        self._local.pending = self._locate(args[0])
+        if self._local.pending is None:
+            return None
+        return (args[0].masked_fill(self._local.pending.mask, self._shadow), *args[1:])
+
+    @torch.compiler.disable
+    def _after_embedding(self, module: torch.nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor | None:
+        if self.slots.idle:
+            return None
+        pending: _Pending | None = getattr(self._local, "pending", None)
+        if pending is None or output.shape[:-1].numel() != pending.mask.numel():
+            return None
+        self._local.pending = None
+        mask = pending.mask.to(output.device).view(output.shape[:-1])
+        vectors = pending.vectors.to(output.device, output.dtype)
+        where = mask.nonzero(as_tuple=True)
+        # A lookup's output is new memory, so it may be written, unless a gradient is to flow back through it.
+        return output.index_put(where, vectors) if output.requires_grad else output.index_put_(where, vectors)
+
+    def _locate(self, ids: Any) -> _Pending | None:
+        if not isinstance(ids, torch.Tensor) or ids.is_floating_point() or ids.device.type == "meta":
+            return None
+        mask = ids >= FIRST_ID
+        if not mask.any():
+            return None
+        vectors = self.slots.vectors(ids[mask].cpu().numpy())
+        return _Pending(mask, torch.from_numpy(vectors))
+
+
+def shadow_id(base: Any) -> int:
+    """The vocabulary id that layers see in place of a placeholder.
+
+    Models with embeddings of their own in every layer read pad as "nothing here"; others derive positions from pad.
+    """
+    config = base.config.get_text_config()
+    pad = getattr(config, "pad_token_id", None)
+    if getattr(config, "hidden_size_per_layer_input", None) and pad is not None:
+        return int(pad)
+    return 1 if pad == 0 else 0
+
+
+def _position_of_ids(base: Any) -> int:
+    names = list(inspect.signature(type(base).forward).parameters)
+    if "input_ids" not in names:
+        raise UnsupportedModel(f"{type(base).__name__}.forward takes no input_ids: soft prompts stand for token ids")
+    return names.index("input_ids") - 1

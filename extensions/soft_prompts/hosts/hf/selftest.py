@@ -1,0 +1,74 @@
+"""`check(base, view, injection)`: does this model treat soft vectors exactly like the tokens they came from?
+
+Some architectures read ids in other places than one embedding. Nobody keeps a list of them up to date, so every loaded
+model is asked: a few real tokens, once as ids and once as their own embeddings, must give the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GenerationConfig
+
+from ...errors import UnsupportedModel
+from ...fingerprint import sample_ids
+from ...slots import Slots
+from ...tags import Tag
+from .injection import Injection
+from .view import ModelView, evaluating, kind_of, text_embedding
+
+_SENTENCE = "Early one morning the old keeper opened the door, and said that the sea had gone."
+_NEW_TOKENS = 3
+
+
+def check(base: Any, view: ModelView, injection: Injection) -> None:
+    """Raises UnsupportedModel when soft vectors do not act as their tokens do, with and without a cache."""
+    ids = [each for each in view.inner_ids(_SENTENCE) if each < view.rows][:12]
+    ids = ids if len(ids) >= 6 else list(sample_ids(view.rows))[:12]
+    middle = slice(len(ids) // 3, len(ids) - 2)
+    kind = kind_of(base)
+    slots, injection.slots = injection.slots, Slots(view.width)
+    try:
+        slot = injection.slots.place(view.embed(ids[middle]), Tag("self-test"), "self-test")
+        soft = [*ids[: middle.start], *slot.ids, *ids[middle.stop :]]
+        with evaluating(base), torch.no_grad():
+            agree = _agree(_outputs(base, ids), _outputs(base, soft))
+    except (RuntimeError, IndexError, ValueError, TypeError) as problem:
+        raise UnsupportedModel(
+            f"soft prompts are not supported for {kind}: its self-test failed ({problem})"
+        ) from problem
+    finally:
+        injection.slots = slots
+    if not agree:
+        raise UnsupportedModel(f"soft prompts are not supported for {kind}: its text embedding is not a single lookup")
+
+
+def _outputs(base: Any, ids: list[int]) -> list[np.ndarray[Any, Any]]:
+    """The logits without a cache, then those of a short greedy generation with one."""
+    device = next(text_embedding(base).parameters()).device
+    given = torch.tensor([ids], device=device if device.type != "meta" else "cpu")
+    logits = base(input_ids=given, use_cache=False).logits
+    outputs = [logits]
+    if hasattr(base, "generate"):
+        config = GenerationConfig(
+            max_new_tokens=_NEW_TOKENS,
+            min_new_tokens=_NEW_TOKENS,
+            do_sample=False,
+            pad_token_id=0,
+            use_cache=True,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        done = base.generate(input_ids=given, attention_mask=torch.ones_like(given), generation_config=config)
+        outputs += done.logits
+    return [each.float().cpu().numpy() for each in outputs]
+
+
+def _agree(plain: list[np.ndarray[Any, Any]], soft: list[np.ndarray[Any, Any]]) -> bool:
+    return len(plain) == len(soft) and all(
+        a.shape == b.shape
+        and np.allclose(a, b, rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(a[np.isfinite(a)]).max())))
+        for a, b in zip(plain, soft, strict=True)
+    )

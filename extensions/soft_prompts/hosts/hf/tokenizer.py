@@ -1,0 +1,217 @@
+"""`TaggedTokenizer(tokenizer, codec, resolver, slots).install()`: the tokenizer reads and writes tags.
+
+Its class is swapped for a subclass of the same name, so that nothing of ours stands in the object: pickle, deepcopy and
+`save_pretrained` give the clean original. Text without a tag takes the original path untouched.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from transformers import BatchEncoding
+from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
+
+from ...errors import UnknownPlaceholder, UnsupportedInput
+from ...prompt import SoftPrompt, TaggedText
+from ...resolve import Resolver
+from ...slots import FIRST_ID, Slots
+from ...splice import Seams, Spliced, truncate
+from ...tags import Tag, has_tags, parse
+from .view import Codec
+
+_REFUSED = {
+    "return_offsets_mapping": "offsets into a text whose tags are vectors mean nothing",
+    "return_overflowing_tokens": "cut the text yourself, tags are never split",
+    "is_split_into_words": "give the text as one string",
+    "sanitize_control_tokens": "give the rendered text as one string",
+}
+
+
+class TaggedTokenizer:
+    """Mutates the tokenizer: its class, until `remove()`."""
+
+    def __init__(self, tokenizer: Any, codec: Codec, resolver: Resolver, slots: Slots) -> None:
+        self._tokenizer = tokenizer
+        self._codec = codec
+        self._resolver = resolver
+        self._slots = slots
+        self._original: type = type(tokenizer)
+
+    @property
+    def seams(self) -> Seams:
+        """How this tokenizer joins text and tags."""
+        return self._codec.seams
+
+    def install(self) -> None:
+        """Swap the class in."""
+        object.__setattr__(self._tokenizer, "__class__", _subclass(self._original, self))
+
+    def remove(self) -> None:
+        """Swap the original class back."""
+        object.__setattr__(self._tokenizer, "__class__", self._original)
+
+    def encode(
+        self, plain: Callable[..., BatchEncoding], text: Any, text_pair: Any = None, **options: Any
+    ) -> BatchEncoding:
+        """What `_encode_plus` gives, with placeholder ids where tags stand."""
+        if not _any_tags(text) and not _any_tags(text_pair):
+            return plain(text=text, text_pair=text_pair, **options)
+        _refuse(text, text_pair, options)
+        batch = [text] if isinstance(text, str) else list(text)
+        rows = [self._cut(self.splice(each, options.get("add_special_tokens", True)), options) for each in batch]
+        columns = self._columns(rows, options)
+        tensors = options.get("return_tensors")
+        if isinstance(text, str) and tensors is None:
+            columns = {key: column[0] for key, column in columns.items()}
+        return BatchEncoding(columns, tensor_type=tensors)
+
+    def splice(self, text: str, add_special_tokens: bool = True) -> Spliced:
+        """The ids of one text; its own prompts (TaggedText) go before all others."""
+        carried: Mapping[str, SoftPrompt] = text.prompts if isinstance(text, TaggedText) else {}
+        pieces = parse(text)
+        slots = {piece: self._resolver.place(piece, carried) for piece in pieces if isinstance(piece, Tag)}
+        return self.seams.splice(pieces, lambda tag: slots[tag].ids, add_special_tokens)
+
+    def decode(self, plain: Callable[..., str], ids: Any, skip_special_tokens: bool = False, **options: Any) -> str:
+        """What `_decode` gives, with tags where placeholder ids stand."""
+        ids = ids["input_ids"] if isinstance(ids, Mapping) else [ids] if isinstance(ids, int) else list(ids)
+        if not any(each >= FIRST_ID for each in ids):
+            return plain(ids, skip_special_tokens=skip_special_tokens, **options)
+        if skip_special_tokens:
+            # The sentinel is special, too, and must survive.
+            ids = [each for each in ids if each not in self._codec.specials]
+        marked, tags = self._marked(ids)
+        parts = self._codec.decode(marked, skip_special_tokens=False, **options).split(self._codec.sentinel)
+        return "".join(part + tag for part, tag in zip(parts, [*tags, ""], strict=True))
+
+    def token(self, plain: Callable[..., Any], placeholder: int) -> str:
+        """The token string of one id: of a placeholder, its tag."""
+        return self._tag(placeholder) if placeholder >= FIRST_ID else plain(placeholder)
+
+    def _marked(self, ids: Sequence[int]) -> tuple[list[int], list[str]]:
+        """(ids with one sentinel for each run of placeholders of one tag, the tags of these sentinels)."""
+        marked: list[int] = []
+        tags: list[str] = []
+        last = None
+        for each in ids:
+            if each < FIRST_ID:
+                marked.append(each)
+            elif last is None or each != last + 1 or self._begins_slot(each):
+                marked.append(self._codec.sentinel_id)
+                tags.append(self._tag(each))
+            last = each
+        return marked, tags
+
+    def _begins_slot(self, placeholder: int) -> bool:
+        try:
+            return self._slots.slot(placeholder).ids.start == placeholder
+        except UnknownPlaceholder:
+            return False
+
+    def _tag(self, placeholder: int) -> str:
+        try:
+            return str(self._slots.slot(placeholder).tag)
+        except UnknownPlaceholder:
+            # Only reading is asked for here, and a text with a gap is worth more than none.
+            return "<<sp:?>>"
+
+    def _cut(self, row: Spliced, options: Mapping[str, Any]) -> Spliced:
+        limit = options.get("max_length")
+        cuts = (TruncationStrategy.LONGEST_FIRST, TruncationStrategy.ONLY_FIRST)
+        if limit is None or options.get("truncation_strategy") not in cuts:
+            return row
+        return truncate(row, limit, self._tokenizer.truncation_side)
+
+    def _columns(self, rows: Sequence[Spliced], options: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """The columns of a BatchEncoding, padded."""
+        strategy = options.get("padding_strategy", PaddingStrategy.DO_NOT_PAD)
+        length = options.get("max_length")
+        if strategy == PaddingStrategy.LONGEST:
+            strategy, length = PaddingStrategy.MAX_LENGTH, max((len(row.ids) for row in rows), default=0)
+        columns: dict[str, list[Any]] = {}
+        for row in rows:
+            fields = self._fields(row, options)
+            padded = self._tokenizer._pad(
+                fields,
+                max_length=length,
+                padding_strategy=strategy,
+                pad_to_multiple_of=options.get("pad_to_multiple_of"),
+                padding_side=options.get("padding_side"),
+                return_attention_mask="attention_mask" in fields,
+            )
+            for key, value in padded.items():
+                columns.setdefault(key, []).append(value)
+        return columns
+
+    def _fields(self, row: Spliced, options: Mapping[str, Any]) -> dict[str, Any]:
+        names = self._tokenizer.model_input_names
+        fields: dict[str, Any] = {"input_ids": row.ids}
+        if _wanted(options.get("return_attention_mask"), "attention_mask" in names):
+            fields["attention_mask"] = [1] * len(row.ids)
+        if _wanted(options.get("return_token_type_ids"), "token_type_ids" in names):
+            fields["token_type_ids"] = [0] * len(row.ids)
+        if options.get("return_special_tokens_mask"):
+            fields["special_tokens_mask"] = [int(each in self._codec.specials) for each in row.ids]
+        if options.get("return_length"):
+            fields["length"] = len(row.ids)
+        return fields
+
+
+def _subclass(original: Any, tagged: TaggedTokenizer) -> type:
+    """A subclass of `original` that goes by its name; the only thing it adds to an object is behaviour."""
+
+    def _encode_plus(self: Any, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:
+        return tagged.encode(partial(original._encode_plus, self), text, text_pair, **options)
+
+    def _decode(self: Any, token_ids: Any, skip_special_tokens: bool = False, **options: Any) -> str:
+        return tagged.decode(partial(original._decode, self), token_ids, skip_special_tokens, **options)
+
+    def convert_ids_to_tokens(self: Any, ids: Any, skip_special_tokens: bool = False) -> Any:
+        plain = partial(original.convert_ids_to_tokens, self)
+        if isinstance(ids, int):
+            return tagged.token(plain, ids)
+        if not any(int(each) >= FIRST_ID for each in ids):
+            return plain(ids, skip_special_tokens=skip_special_tokens)
+        kept = [int(each) for each in ids if not (skip_special_tokens and int(each) in self.all_special_ids)]
+        return [tagged.token(plain, each) for each in kept]
+
+    def tokenize(self: Any, text: str, *args: Any, **options: Any) -> Any:
+        if not _any_tags(text):
+            return original.tokenize(self, text, *args, **options)
+        return self.convert_ids_to_tokens(tagged.splice(text, options.get("add_special_tokens", False)).ids)
+
+    def __reduce_ex__(self: Any, protocol: int) -> Any:
+        function, arguments, *rest = original.__reduce_ex__(self, protocol)
+        if function is copyreg.__newobj__ and arguments == (attached,):  # type: ignore[attr-defined]
+            # pickle insists that such an object is of the class that it is asked to make.
+            return copyreg._reconstructor, (original, object, None), *rest  # type: ignore[attr-defined]
+        return function, tuple(original if each is attached else each for each in arguments), *rest
+
+    names = ("__module__", "__qualname__", "__doc__")
+    methods = (_encode_plus, _decode, convert_ids_to_tokens, tokenize, __reduce_ex__)
+    members = {name: getattr(original, name) for name in names} | {method.__name__: method for method in methods}
+    attached = type(original.__name__, (original,), {**members, "soft_prompts_text": tagged})
+    return attached
+
+
+def _any_tags(text: Any) -> bool:
+    if isinstance(text, str):
+        return has_tags(text)
+    return isinstance(text, (list, tuple)) and any(map(_any_tags, text))
+
+
+def _refuse(text: Any, text_pair: Any, options: Mapping[str, Any]) -> None:
+    if text_pair is not None:
+        raise UnsupportedInput("a text pair cannot hold soft prompts: join the two texts into one")
+    for option, instead in _REFUSED.items():
+        if options.get(option):
+            raise UnsupportedInput(f"the text holds soft prompts, so {option} cannot be served: {instead}")
+    if not isinstance(text, str) and not all(isinstance(each, str) for each in text):
+        raise UnsupportedInput("a batch with soft prompts is a list of strings, each one whole text")
+
+
+def _wanted(asked: bool | None, default: bool) -> bool:
+    return default if asked is None else asked

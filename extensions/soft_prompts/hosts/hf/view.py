@@ -1,0 +1,158 @@
+"""`ModelView(model, seams).embed(ids)`: what the core may know of a loaded model."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...errors import UnsupportedModel
+from ...fingerprint import KEY, sample_ids, take
+from ...splice import Seams
+
+_log = logging.getLogger(__name__)
+
+
+def unwrap(model: Any) -> Any:
+    """The model whose `forward` embeds the ids: inside of DDP, torch.compile and PEFT wrappers."""
+    if isinstance(model, torch.nn.parallel.DistributedDataParallel):
+        return unwrap(model.module)
+    if hasattr(model, "_orig_mod"):
+        return unwrap(model._orig_mod)
+    if hasattr(model, "get_base_model"):
+        return unwrap(model.get_base_model())
+    return model
+
+
+def kind_of(base: Any) -> str:
+    """What people call this architecture: "llama", "gpt2"."""
+    return str(getattr(getattr(base, "config", None), "model_type", type(base).__name__))
+
+
+def text_embedding(base: Any) -> torch.nn.Module:
+    """The module that embeds token ids; raises UnsupportedModel when there is no such single module."""
+    kind = kind_of(base)
+    if getattr(getattr(base, "config", None), "is_encoder_decoder", False):
+        raise UnsupportedModel(
+            f"{kind} is an encoder-decoder model: soft prompts are for causal language models (GPT, Llama, Qwen, ...)"
+        )
+    try:
+        embedding = base.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        embedding = None
+    if not isinstance(embedding, torch.nn.Module):
+        raise UnsupportedModel(f"soft prompts are not supported for {kind}: it has no single embedding of token ids")
+    return embedding
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """`with evaluating(model)`: no dropout inside; every module's mode is as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+class ModelView:
+    """width and rows of the token embeddings, `embed(ids)`, `inner_ids(text)`; changes nothing."""
+
+    def __init__(self, base: Any, seams: Seams) -> None:
+        self._base = base
+        self._seams = seams
+        self.rows = self._count_rows()
+        self.width = int(self.embed([0]).shape[1])
+
+    def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """(len(ids), width) float32: what the embedding module gives for these ids, scale and all."""
+        with torch.no_grad():
+            return embedded(text_embedding(self._base), ids).float().cpu().numpy()
+
+    def inner_ids(self, text: str) -> list[int]:
+        """The ids `text` has where it stands after other text, without specials."""
+        return self._seams.inner(text)
+
+    def _count_rows(self) -> int:
+        embedding = text_embedding(self._base)
+        rows = getattr(embedding, "num_embeddings", None)
+        return int(rows or self._base.config.get_text_config().vocab_size)
+
+
+def embedded(embedding: torch.nn.Module, ids: Sequence[int]) -> torch.Tensor:
+    """(len(ids), width): the output for `ids`, on the embedding's own device and in its own type."""
+    weight = next(embedding.parameters(), None)
+    # An offloaded weight is on "meta"; the hook that fetches it moves the ids, too.
+    device = weight.device if weight is not None and weight.device.type != "meta" else torch.device("cpu")
+    output: torch.Tensor = embedding(torch.tensor(list(ids), dtype=torch.long, device=device)[None])
+    return output[0]
+
+
+def origin_of(base: Any, tokenizer: Any) -> dict[str, str]:
+    """The metadata that says which model vectors belong to: base_model and fingerprint."""
+    seams = seams_of(tokenizer)
+    view = ModelView(base, seams)
+    # Ids beyond the tokenizer are padding of the matrix, which other copies of the model may lack.
+    ids = sample_ids(min(view.rows, len(tokenizer)))
+    tokens = [str(each) for each in tokenizer.convert_ids_to_tokens(list(ids))]
+    name = str(getattr(base.config, "_name_or_path", "") or base.config.model_type)
+    # A local folder's path is nobody's business; its name says enough.
+    name = Path(name).name if os.path.isdir(name) else name
+    return {"base_model": name, KEY: take(view, tokens, ids).to_text()}
+
+
+def seams_of(tokenizer: Any) -> Seams:
+    """How `tokenizer` joins text and tags; of an attached tokenizer, those of its attachment."""
+    attached = getattr(type(tokenizer), "soft_prompts_text", None)
+    return attached.seams if attached is not None else Codec(tokenizer).seams
+
+
+class Codec:
+    """A copy of `tokenizer` that knows one more special token, the sentinel, in which tags travel through it.
+
+    The copy never pads and never truncates, and is used by one thread at a time: fast tokenizers keep such settings
+    inside and fail when threads disagree.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        from transformers import AddedToken
+
+        self.sentinel = f"<|sp-{secrets.token_hex(8)}|>"
+        self._lock = threading.Lock()
+        self._copy = copy.deepcopy(tokenizer)
+        token = AddedToken(self.sentinel, special=True, normalized=False, lstrip=False, rstrip=False)
+        self._copy.add_tokens([token], special_tokens=True)
+        self.sentinel_id = int(self._copy.convert_tokens_to_ids(self.sentinel))
+        self.specials = {each for each, token in self._copy.added_tokens_decoder.items() if token.special}
+        self.specials.update(each for each in self._copy.all_special_ids if each is not None)
+        self.seams = Seams(self.encode, self.sentinel, self.sentinel_id)
+        if self.seams.anchored:
+            _log.debug("%s: text after tags is encoded behind an anchor", type(tokenizer).__name__)
+
+    def encode(self, text: str, add_special_tokens: bool) -> list[int]:
+        """The ids of `text`, in which sentinels may stand."""
+        with self._lock:
+            encoded = self._copy(text, add_special_tokens=add_special_tokens, split_special_tokens=False, verbose=False)
+        return list(encoded["input_ids"])
+
+    def decode(self, ids: list[int], **options: Any) -> str:
+        """The text of `ids`, in which sentinel ids may stand."""
+        with self._lock:
+            return str(self._copy.decode(ids, **options))
+
+    def token(self, placeholder_free_id: int) -> str:
+        """The token string of one ordinary id."""
+        with self._lock:
+            return str(self._copy.convert_ids_to_tokens(placeholder_free_id))
