@@ -67,7 +67,7 @@ def attached(model: Any, tokenizer: Any, prompt: SoftPrompt) -> Iterator[Attachm
         {},
         {"do_sample": True},
         {"num_beams": 3},
-        {"prompt_lookup_num_tokens": 3},
+        {"prompt_lookup_num_tokens": 3, "eos_token_id": 2},
         {"guidance_scale": 1.5},
         {"repetition_penalty": 1.3},
     ],

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import accelerate
+import peft
 import pytest
 import torch
 
@@ -117,7 +119,7 @@ ECHOED = (A, MIDDLE, B, "<<sp:p>>", B)
         {"encoder_repetition_penalty": 1.7},
         {"no_repeat_ngram_size": 3},
         {"encoder_no_repeat_ngram_size": 4},
-        {"prompt_lookup_num_tokens": 4},
+        {"prompt_lookup_num_tokens": 4, "eos_token_id": 2},  # transformers 5.6 needs one here
         {"num_beams": 4},
         {"num_beams": 4, "num_return_sequences": 3},
         {"do_sample": True, "num_return_sequences": 3, "temperature": 1.2},
@@ -233,6 +235,31 @@ def test_half_precision(model: Any, tokenizer: Any) -> None:
     with soft_prompts.attach(made.model, tokenizer, prompts=[made.prompt]):
         soft, plain = made.ids(PLACES["middle"])
         assert torch.equal(logits(made.model, soft), logits(made.model, plain))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_offloaded_models(make: Any, tokenizer: Any, family: str) -> None:
+    """With accelerate the weights are on "meta" between calls."""
+    made = Pair(accelerate.cpu_offload(make(family), execution_device="cpu"), tokenizer)
+    assert made.model.get_input_embeddings().weight.device.type == "meta"
+    with soft_prompts.attach(made.model, tokenizer, prompts=[made.prompt]):
+        soft, plain = made.ids(PLACES["twice"])
+        torch.testing.assert_close(logits(made.model, soft), logits(made.model, plain), rtol=1e-5, atol=1e-5)
+        made.same(PLACES["middle"])
+
+
+# PEFT 0.21 reads an attribute that transformers 5.23 deprecates.
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["embed_tokens"]], ids=lambda targets: targets[0])
+def test_models_with_a_lora(make: Any, tokenizer: Any, targets: list[str]) -> None:
+    """attach finds the model inside PEFT's wrapper; also where the adapter changes the embeddings themselves."""
+    torch.manual_seed(0)
+    config = peft.LoraConfig(r=4, target_modules=targets, init_lora_weights=False, task_type="CAUSAL_LM")
+    made = Pair(peft.get_peft_model(make("llama"), config), tokenizer)
+    with soft_prompts.attach(made.model, tokenizer, prompts=[made.prompt]):
+        soft, plain = made.ids(PLACES["twice"])
+        torch.testing.assert_close(logits(made.model, soft), logits(made.model, plain), rtol=1e-5, atol=1e-5)
+        made.same(PLACES["middle"], repetition_penalty=1.0)
 
 
 def test_embeddings_called_by_themselves(pair: Pair) -> None:

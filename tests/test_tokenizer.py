@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import ByT5Tokenizer
 
 import soft_prompts
 from soft_prompts import SoftPrompt
@@ -39,8 +42,6 @@ def count(ids: Any) -> int:
 
 
 def test_text_without_tags_is_untouched(attached: Any, tokenizer_of: Callable[[str], Any], story: str) -> None:
-    import copy
-
     plain = copy.deepcopy(attached)
     for options in (
         {},
@@ -58,8 +59,6 @@ def test_text_without_tags_is_untouched(attached: Any, tokenizer_of: Callable[[s
 
 
 def test_an_escaped_tag_is_its_text(attached: Any) -> None:
-    import copy
-
     plain = copy.deepcopy(attached)
     assert attached("The \\<<sp:p>> sea")["input_ids"] == plain("The <<sp:p>> sea")["input_ids"]
     assert attached("\\<<sp:nobody>>")["input_ids"] == plain("<<sp:nobody>>")["input_ids"]
@@ -150,6 +149,25 @@ def test_chat_templates_pass_tags_through(tagged: Any) -> None:
     chat = [{"role": "system", "content": f"You are {P}."}, {"role": "user", "content": "Hello <<sp:q>>"}]
     assert count(tagged.apply_chat_template(chat, tokenize=True, return_dict=True)["input_ids"]) == 5
     assert "You are <<sp:p>>." in tagged.apply_chat_template(chat, tokenize=False)
+
+
+def test_a_tokenizer_written_in_python_that_ends_every_text(model: Any) -> None:
+    """ByT5's: no Rust inside, no BOS, an EOS behind every text."""
+    tokenizer = ByT5Tokenizer(extra_ids=0)
+    plain = copy.deepcopy(tokenizer)
+    with soft_prompts.attach(model, tokenizer, prompts=[P, Q], self_test=False):
+        ids = tokenizer("The <<sp:p>> sea<<sp:q>>")["input_ids"]
+        assert [each for each in ids if each < FIRST_ID] == plain("The  sea")["input_ids"]
+        assert count(ids) == 5
+        assert ids[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(ids) == "The <<sp:p>> sea<<sp:q>></s>"
+        assert tokenizer.decode(ids, skip_special_tokens=True) == "The <<sp:p>> sea<<sp:q>>"
+        assert tokenizer("The <<sp:p>> sea", truncation=True, max_length=6)["input_ids"][-1] == tokenizer.eos_token_id
+        assert tokenizer("no tag")["input_ids"] == plain("no tag")["input_ids"]
+        assert type(pickle.loads(pickle.dumps(tokenizer))) is ByT5Tokenizer
+        batch = tokenizer(["<<sp:p>>", "The sea"], padding=True, return_tensors="np")
+        assert batch["attention_mask"].sum(axis=1).tolist() == [4, 8]
+    assert type(tokenizer) is ByT5Tokenizer
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from ..hosts.hf.view import device_of
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -50,5 +52,4 @@ class Rows:
         return sum(count * loss for count, loss in chunks) / len(blocks)
 
     def _embed(self, ids: torch.Tensor) -> torch.Tensor:
-        weight = next(self._embedding.parameters())
-        return self._embedding(ids.to(weight.device if weight.device.type != "meta" else "cpu"))  # type: ignore[no-any-return]
+        return self._embedding(ids.to(device_of(self._embedding)))  # type: ignore[no-any-return]

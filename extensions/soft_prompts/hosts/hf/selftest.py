@@ -17,7 +17,7 @@ from ...fingerprint import sample_ids
 from ...slots import Slots
 from ...tags import Tag
 from .injection import Injection
-from .view import ModelView, evaluating, kind_of, text_embedding
+from .view import ModelView, device_of, evaluating, kind_of, text_embedding
 
 _SENTENCE = "Early one morning the old keeper opened the door, and said that the sea had gone."
 _NEW_TOKENS = 3
@@ -47,8 +47,7 @@ def check(base: Any, view: ModelView, injection: Injection) -> None:
 
 def _outputs(base: Any, ids: list[int]) -> list[np.ndarray[Any, Any]]:
     """The logits without a cache, then those of a short greedy generation with one."""
-    device = next(text_embedding(base).parameters()).device
-    given = torch.tensor([ids], device=device if device.type != "meta" else "cpu")
+    given = torch.tensor([ids], device=device_of(text_embedding(base)))
     logits = base(input_ids=given, use_cache=False).logits
     outputs = [logits]
     if hasattr(base, "generate"):

@@ -93,11 +93,15 @@ class ModelView:
 
 def embedded(embedding: torch.nn.Module, ids: Sequence[int]) -> torch.Tensor:
     """(len(ids), width): the output for `ids`, on the embedding's own device and in its own type."""
+    output: torch.Tensor = embedding(torch.tensor([list(ids)], dtype=torch.long, device=device_of(embedding)))
+    return output[0]
+
+
+def device_of(embedding: torch.nn.Module) -> torch.device:
+    """Where ids must be to be embedded."""
     weight = next(embedding.parameters(), None)
     # An offloaded weight is on "meta"; the hook that fetches it moves the ids, too.
-    device = weight.device if weight is not None and weight.device.type != "meta" else torch.device("cpu")
-    output: torch.Tensor = embedding(torch.tensor(list(ids), dtype=torch.long, device=device)[None])
-    return output[0]
+    return torch.device("cpu") if weight is None or weight.device.type == "meta" else weight.device
 
 
 def origin_of(base: Any, tokenizer: Any) -> dict[str, str]:
