@@ -56,7 +56,7 @@ def _one_thread() -> None:
 
 
 def make_tokenizer(kind: str) -> Any:
-    """A fast tokenizer trained on TEXT: "bytes" as GPT-2, "prepend" as Llama 2; "first", "always", "unigram": Metaspace."""
+    """A fast tokenizer trained on TEXT: "bytes" is GPT-2's kind, "prepend" Llama 2's, the others are Metaspace."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -109,10 +109,8 @@ def test_a_copy_of_the_model_generates_by_itself(model: Any, tokenizer: Any, pro
         with torch.no_grad():
             for weight in copied.parameters():
                 weight.zero_()
-        assert (
-            copied.generate(torch.tensor([[5]]), max_new_tokens=3, do_sample=False, pad_token_id=3)[0, 1:].tolist()
-            == [0] * 3
-        )
+        made = copied.generate(torch.tensor([[5]]), max_new_tokens=3, do_sample=False, pad_token_id=3)
+        assert made[0, 1:].tolist() == [0] * 3
 
 
 def test_a_second_attachment_is_refused(model: Any, tokenizer: Any, tokenizer_of: Callable[[str], Any]) -> None:
@@ -157,6 +155,31 @@ def test_the_self_test_refuses_a_model_that_reads_ids_elsewhere(make: Any, token
         soft_prompts.attach(model, tokenizer)
     assert_same(before, state(model, tokenizer))
     soft_prompts.attach(model, tokenizer, self_test=False).close()
+
+
+def test_the_self_test_asks_the_model_and_not_its_settings(model: Any, tokenizer: Any) -> None:
+    model.generation_config.stop_strings = ["."]
+    model.generation_config.repetition_penalty = 1.3
+    soft_prompts.attach(model, tokenizer).close()
+    assert model.generation_config.stop_strings == ["."]
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    with pytest.raises(UnsupportedModel, match="gives no numbers but NaN"):
+        soft_prompts.attach(model, tokenizer)
+    with pytest.raises(UnsupportedModel, match="llama: its self-test failed"):
+        soft_prompts.attach(model.model, tokenizer)
+
+
+def test_an_unreadable_fingerprint_does_not_hide_a_good_file(model: Any, tokenizer: Any, tmp_path: Path) -> None:
+    made = SoftPrompt.from_text(" a stranger came in", model, tokenizer, name="emma")
+    made.save(tmp_path / "emma.safetensors")
+    odd = SoftPrompt("emma", np.ones((2, 48)), metadata={"fingerprint": "junk"})
+    odd.save(tmp_path / "emma@new.safetensors")
+    with soft_prompts.attach(model, tokenizer, tmp_path) as attached:
+        assert len(tokenizer("<<sp:emma>>")["input_ids"]) == 1 + len(made)
+        same_width = SoftPrompt("odd", np.ones((2, 32)), metadata={"fingerprint": "junk"})
+        assert attached.fit(same_width).verdict == "unknown"
+        assert "soft prompt 'odd': its model fingerprint cannot be read" in attached.fit(same_width).reason
 
 
 def test_wrapped_models(model: Any, tokenizer: Any, prompt: SoftPrompt) -> None:

@@ -13,8 +13,9 @@ from soft_prompts.fingerprint import KEY, Fingerprint, judge, sample_ids, simila
 
 RNG = np.random.default_rng(0)
 # Real embeddings share a large common part; without one, strangers would be easier to tell than they are.
-MATRIX = (RNG.normal(size=(500, 96)) * 0.1 + RNG.normal(size=96) * 0.05).astype(np.float32)
-STRANGER = (RNG.normal(size=(500, 96)) * 0.1 + RNG.normal(size=96) * 0.05).astype(np.float32)
+COMMON = RNG.normal(size=96) * 0.05
+MATRIX = (RNG.normal(size=(500, 96)) * 0.1 + COMMON).astype(np.float32)
+STRANGER = (RNG.normal(size=(500, 96)) * 0.1 + COMMON).astype(np.float32)
 
 
 class Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,11 +208,87 @@ def test_a_strange_id_raises_and_never_becomes_another_vector(attached: Any, mak
             attached.model.generate(**theirs, **OPTIONS)
 
 
-def test_new_embeddings_are_hooked_before_the_next_generation(attached: Any, prompt: SoftPrompt) -> None:
-    batch = attached.tokenizer(prompt + " and", return_tensors="pt")
-    before = attached.model.generate(**batch, **OPTIONS)
-    attached.model.resize_token_embeddings(420, mean_resizing=False)
-    assert torch.equal(attached.model.generate(**batch, **OPTIONS)[:, : before.shape[1] - 12], before[:, :-12])
+@pytest.mark.parametrize("change", ["replaced", "resized"])
+def test_new_embeddings_are_hooked_at_once(attached: Any, prompt: SoftPrompt, change: str) -> None:
+    ids = attached.tokenizer("The door" + prompt + " and", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        before = attached.model(ids).logits
+        if change == "replaced":
+            new = torch.nn.Embedding.from_pretrained(attached.model.get_input_embeddings().weight.clone())
+            attached.model.set_input_embeddings(new)
+        else:
+            attached.model.resize_token_embeddings(420, mean_resizing=False)
+        assert torch.equal(attached.model(ids).logits[..., :400], before)
+    attached.close()
+    assert not attached.model.get_input_embeddings()._forward_hooks
+
+
+def test_labels_leave_soft_vectors_out(attached: Any, prompt: SoftPrompt) -> None:
+    ids = attached.tokenizer("The door" + prompt + " and", return_tensors="pt")["input_ids"]
+    masked = ids.masked_fill(ids >= FIRST_ID, -100)
+    assert torch.equal(attached.model(ids, labels=ids).loss, attached.model(ids, labels=masked).loss)
+
+
+def test_a_failing_lookup_leaves_nothing_for_the_next(attached: Any, prompt: SoftPrompt) -> None:
+    embedding = attached.model.get_input_embeddings()
+    soft = attached.tokenizer("<<sp:p>>", return_tensors="pt", add_special_tokens=False)["input_ids"][:, :1]
+    with pytest.raises(IndexError):
+        embedding(torch.cat([soft, torch.tensor([[99_999]])], dim=1))
+    assert torch.equal(embedding(torch.tensor([[5, 6]]))[0], embedding.weight[5:7])
+
+
+def test_a_kept_generate_works_after_close_and_does_not_attach_again(attached: Any) -> None:
+    generate, ids = attached.model.generate, torch.tensor([[1, 5, 6]])
+    before = generate(ids, **OPTIONS)
+    attached.close()
+    assert torch.equal(generate(ids, **OPTIONS), before)
+    assert not attached.model._forward_pre_hooks
+
+
+def test_a_copied_model_is_as_safe(attached: Any, prompt: SoftPrompt) -> None:
+    ids = attached.tokenizer("The door" + prompt + " and", return_tensors="pt")["input_ids"]
+    options = {**OPTIONS, "encoder_repetition_penalty": 1.3, "repetition_penalty": 1.2}
+    assert torch.equal(copy.deepcopy(attached.model).generate(ids, **options), attached.model.generate(ids, **options))
+
+
+def test_a_candidate_generator_keeps_its_class_and_attributes(
+    attached: Any, prompt: SoftPrompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """generate asks its generator for both, and for more in every version."""
+    seen: list[int] = []
+
+    class Guess:
+        requires_model_outputs = False
+
+        def get_candidates(self, input_ids: torch.Tensor, *_: Any, **__: Any) -> Any:
+            seen.append(int(input_ids.max()))
+            return torch.cat([input_ids, torch.tensor([[7, 8]])], dim=1), None
+
+        def update_candidate_strategy(self, input_ids: torch.Tensor, *_: Any) -> None:
+            seen.append(int(input_ids.max()))
+
+    monkeypatch.setattr(type(attached.model), "_get_candidate_generator", lambda self, **_: Guess())
+    for text in ("The door and", "The door" + prompt + " and"):
+        batch = attached.tokenizer(text, return_tensors="pt")
+        plain = attached.model.generate(**batch, **OPTIONS)
+        guessed = attached.model.generate(**batch, **OPTIONS, prompt_lookup_num_tokens=2)
+        assert torch.equal(plain[0, -12:], guessed[0, batch["input_ids"].shape[1] :][:12])
+        made = attached.model._get_candidate_generator(input_ids=batch["input_ids"])
+        assert type(made) is Guess
+        assert made.requires_model_outputs is False
+    assert max(seen) < 400
+
+
+def test_penalties_in_padded_rows_spare_what_only_padding_says(attached: Any, prompt: SoftPrompt) -> None:
+    from soft_prompts.hosts.hf.generation import neutral_id, with_present
+
+    soft = attached.tokenizer("<<sp:p>>", add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([[3, 3, 1, *soft, 5], [1, *soft, 6, 7, 8]])
+    assert with_present(ids, 0)[0].tolist() == [3, 3, 1, *[5] * len(soft), 5]
+    assert with_present(torch.tensor([soft]), 9).tolist() == [[9] * len(soft)]
+    attached.tokenizer.pad_token = attached.tokenizer.unk_token = attached.tokenizer.bos_token = "</s>"
+    attached.model.config.vocab_size = len(attached.tokenizer)
+    assert neutral_id(attached.model, attached.tokenizer) != attached.tokenizer.eos_token_id
 
 
 def test_gradients_reach_weights_as_ever(attached: Any, prompt: SoftPrompt) -> None:

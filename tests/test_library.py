@@ -58,6 +58,34 @@ def test_new_replaced_renamed_and_deleted_files_count_at_once(tmp_path: Path) ->
         library["rain"]
 
 
+def test_a_better_file_under_a_known_name_counts_at_once(tmp_path: Path) -> None:
+    (tmp_path / "emma.txt").write_text("Emma is tall.")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "sea.txt").write_text("The sea.")
+    library = Library(tmp_path)
+    assert isinstance(library["emma"], TextPrompt)
+    assert isinstance(library["deep/sea"], TextPrompt)
+    save(tmp_path, "emma")
+    save(tmp_path, "deep/sea")
+    assert isinstance(library["emma"], SoftPrompt)
+    assert isinstance(library["deep/sea"], SoftPrompt)
+    save(tmp_path, "emma@other")
+    assert len(library.variants("emma")) == 3
+
+
+def test_endings_in_capitals(tmp_path: Path) -> None:
+    save(tmp_path, "noir").rename(tmp_path / "NOIR.SAFETENSORS")
+    (tmp_path / "NOTE.TXT").write_text("The sea.")
+    library = Library(tmp_path)
+    assert isinstance(library["NOIR"], SoftPrompt)
+    assert isinstance(library["NOTE"], TextPrompt)
+
+
+def test_a_file_is_no_library(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="is a file; a library is a folder"):
+        list(Library(save(tmp_path, "noir")))
+
+
 def test_headers_alone_list_a_file(tmp_path: Path) -> None:
     save(tmp_path, "noir")
     (entry,) = Library(tmp_path).entries()
@@ -158,6 +186,11 @@ def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     (library / "mine").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "elsewhere" / "loop").symlink_to(library, target_is_directory=True)
     assert list(Library(library)) == ["mine/sea"]
+    # A folder that is reached in two ways has two names; neither hides the other.
+    (library / "zeta").mkdir()
+    save(library / "zeta", "rain")
+    (library / "alias").symlink_to(library / "zeta", target_is_directory=True)
+    assert list(Library(library)) == ["alias/rain", "mine/sea", "zeta/rain"]
 
 
 def test_text_prompts_must_be_utf8(tmp_path: Path) -> None:

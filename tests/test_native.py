@@ -123,7 +123,15 @@ HOSTILE = {
         file_of({"prompt_embeddings": entry([2, 2], [0, 16])}, SIXTEEN),
         "it holds prompt_embeddings, and no",
     ),
-    "integers": (file_of({"vectors": entry([2, 1], [0, 16], "I64")}, SIXTEEN), "no tensor `vectors`"),
+    "integers": (
+        file_of({"vectors": entry([2, 1], [0, 16], "I64")}, SIXTEEN),
+        "of type I64: soft prompts hold F32 or F16",
+    ),
+    "doubles": (file_of({"vectors": entry([1, 2], [0, 16], "F64")}, SIXTEEN), "of type F64"),
+    "bfloat16": (file_of({"vectors": entry([2, 4], [0, 16], "BF16")}, SIXTEEN), "of type BF16"),
+    "too many tokens": (file_of({"vectors": entry([1 << 24, 0], [0, 0])}), "at most 16,384"),
+    "a number of 5,000 digits": (file_of(b'{"a":' + b"1" * 5000 + b"}"), "not JSON"),
+    "half a character": (file_of(b'{"__metadata__":{"a":"\\ud800"}}'), "not a table of texts"),
     "NaN": (file_of({"vectors": entry([2, 2], [0, 16])}, b"\0\0\xc0\x7f" * 4), "2 of its 2 vectors hold NaN"),
     "another kind": (file_of({"__metadata__": {"format": "lora"}}), "of the kind 'lora'"),
     "a coming version": (

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from soft_prompts import SoftPrompt, TaggedText, TextPrompt
+from soft_prompts import SoftPrompt, Tag, TaggedText, TextPrompt, parse
 from soft_prompts.errors import AmbiguousPrompt, InvalidPrompt, InvalidTag
 
 
@@ -67,6 +67,17 @@ def test_tagged_text_carries_its_prompts() -> None:
     assert not hasattr(f"{text}", "prompts")
 
 
+def test_a_backslash_before_a_prompt_stays_a_backslash() -> None:
+    text = "C:\\tales\\" + prompt() + " rain"
+    assert parse(text) == ["C:\\tales\\", Tag("noir"), " rain"]
+
+
+def test_only_texts_and_prompts_can_be_added() -> None:
+    for wrong in (lambda: None + prompt(), lambda: prompt() + 3, lambda: sum([prompt(), prompt()])):
+        with pytest.raises(TypeError):
+            wrong()  # type: ignore[no-untyped-call]
+
+
 def test_one_name_with_two_contents_is_refused() -> None:
     with pytest.raises(AmbiguousPrompt, match="'noir'.*another name"):
         prompt() + " and " + prompt(value=2)
@@ -105,6 +116,8 @@ def test_other_fields_no_prompt_can_have() -> None:
         SoftPrompt("a", np.ones((1, 2)), np.ones((1, 3)))
     with pytest.raises(InvalidPrompt, match="str -> str"):
         SoftPrompt("a", np.ones((1, 2)), metadata={"steps": 3})  # type: ignore[dict-item]
+    with pytest.raises(InvalidPrompt, match="str -> str"):
+        SoftPrompt("a", np.ones((1, 2)), metadata={"note": "\ud800"})
     with pytest.raises(InvalidTag, match="between -4 and 4"):
         prompt().at(5)
     with pytest.raises(InvalidTag):

@@ -176,6 +176,8 @@ def test_a_tokenizer_written_in_python_that_ends_every_text(model: Any) -> None:
         (("<<sp:p>>",), {"return_offsets_mapping": True}, "return_offsets_mapping cannot be served"),
         (("<<sp:p>>",), {"return_overflowing_tokens": True}, "return_overflowing_tokens cannot be served"),
         ((["<<sp:p>>", "b"],), {"is_split_into_words": True}, "is_split_into_words cannot be served"),
+        (("<<sp:p>>",), {"split_special_tokens": True}, "split_special_tokens cannot be served"),
+        (("<<sp:p>>",), {"truncation": "only_second", "max_length": 2}, "no second text"),
         (("<<sp:p>>", "b"), {}, "a text pair cannot hold"),
         (("b", "<<sp:p>>"), {}, "a text pair cannot hold"),
         (([["<<sp:p>>", "b"]],), {}, "list of strings"),
@@ -184,6 +186,27 @@ def test_a_tokenizer_written_in_python_that_ends_every_text(model: Any) -> None:
 def test_what_cannot_be_answered_is_refused(tagged: Any, arguments: Any, options: Any, message: str) -> None:
     with pytest.raises(UnsupportedInput, match=message):
         tagged(*arguments, **options)
+
+
+def test_a_tokenizer_that_changes_while_attached(tagged: Any) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tagged.add_special_tokens({"pad_token": "[PAD]"})
+    tagged.add_tokens(["<emo>"])
+    plain = copy.deepcopy(tagged)
+    batch = tagged(["a<emo><<sp:p>>", "b"], padding=True)["input_ids"]
+    assert batch[0][:-3] == plain("a<emo>")["input_ids"]
+    assert batch[1] == plain("b", padding="max_length", max_length=len(batch[0]))["input_ids"]
+    assert tagged.decode(batch[1], skip_special_tokens=True) == "b"
+    assert tagged.decode(batch[0], skip_special_tokens=True) == "a<emo><<sp:p>>"
+    tagged.backend_tokenizer.post_processor = TemplateProcessing(single="$A", special_tokens=[])
+    assert tagged("a<<sp:p>>")["input_ids"][0] != tagged.bos_token_id
+
+
+def test_a_renamed_prompt_is_read_by_its_new_name(tagged: Any) -> None:
+    old, new = SoftPrompt("old", np.full((2, 32), 5.0)), SoftPrompt("new", np.full((2, 32), 5.0))
+    assert tagged(old + "")["input_ids"] == tagged(new + "")["input_ids"]
+    assert tagged.decode(tagged(new + "")["input_ids"], skip_special_tokens=True) == "<<sp:new>>"
 
 
 def test_a_batch_of_texts_that_carry_different_prompts_of_one_name(tagged: Any) -> None:

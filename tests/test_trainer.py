@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import soft_prompts
-from soft_prompts.errors import InvalidFile, SoftPromptError, TrainingError, UnsupportedModel
+from soft_prompts.errors import InvalidFile, InvalidPrompt, SoftPromptError, TrainingError, UnsupportedModel
 from soft_prompts.trainer import Corpus, Finetune, Step, Training, train
 
 SMALL: dict[str, Any] = {"tokens": 4, "steps": 12, "batch": 2, "block": 32, "validate": 4}
@@ -98,7 +98,9 @@ def test_it_trains_without_gradients_enabled_around_it(model: Any, tokenizer: An
 
 def test_the_best_step_is_kept(model: Any, tokenizer: Any, text: Corpus) -> None:
     """What `prompt` gives changes just when validation found something better, first of all than the initial one."""
-    training = Training(model, tokenizer, Finetune(text), **{**SMALL, "rate": 2.0, "validate": 1, "batch": 1, "steps": 40})
+    training = Training(
+        model, tokenizer, Finetune(text), **{**SMALL, "rate": 2.0, "validate": 1, "batch": 1, "steps": 40}
+    )
     before, best, worse = training.prompt("x"), None, 0
     assert np.array_equal(before.vectors, before.origin)
     for step in training:
@@ -146,10 +148,14 @@ def test_half_precision_models_keep_a_float32_prompt(model: Any, tokenizer: Any,
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tokens": 0}, "tokens=0: it must be 1 or more"),
+        ({"tokens": 0}, "tokens=0: it must be a whole number, 1 or more"),
         ({"steps": -1}, "steps=-1"),
         ({"rate": 0.0}, "rate=0.0: it must be a positive number; 0.4 serves"),
         ({"rate": float("nan")}, "rate=nan"),
+        ({"tokens": "20"}, "tokens='20': it must be a whole number"),
+        ({"tokens": 20_000}, "16,384 at most"),
+        ({"warmup": 5}, "shares between 0 and 1"),
+        ({"block": 256, "tokens": 200}, "do not fit into the model's 256"),
     ],
 )
 def test_settings_out_of_range(
@@ -157,6 +163,23 @@ def test_settings_out_of_range(
 ) -> None:
     with pytest.raises(TrainingError, match=message):
         Training(model, tokenizer, Finetune(text), **settings)
+
+
+def test_a_name_that_cannot_be_is_refused_before_the_training(model: Any, tokenizer: Any, text: Corpus) -> None:
+    started = flags(model)
+    with pytest.raises(InvalidPrompt, match="'my:prompt' cannot name a soft prompt.*Use 'my-prompt'"):
+        train(model, tokenizer, Finetune(text), name="my:prompt", steps=10**9)
+    assert flags(model) == started
+
+
+def test_a_second_iteration_begins_anew(model: Any, tokenizer: Any, text: Corpus) -> None:
+    training = Training(model, tokenizer, Finetune(text), **SMALL)
+    list(training)
+    first = training.prompt("x")
+    next(iter(training))
+    assert training.prompt("x") != first
+    list(training)
+    assert training.prompt("x") == first
 
 
 def test_what_cannot_be_trained(model: Any, tokenizer: Any, text: Corpus, tmp_path: Path) -> None:

@@ -13,8 +13,21 @@ if __name__ != "soft_prompts.trainer":
         "sys.path and run `python install.py test`, or `pip install -e .`, in the checkout"
     )
 
+from typing import TYPE_CHECKING, Any
+
 from .data import Corpus
-from .evaluate import HeldOut
-from .loop import Finetune, Settings, Step, Training, train
+
+if TYPE_CHECKING:
+    from .evaluate import HeldOut
+    from .loop import Finetune, Settings, Step, Training, train
 
 __all__ = ["Corpus", "Finetune", "HeldOut", "Settings", "Step", "Training", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # Deferred, so that `soft_prompts.trainer.data` needs no torch.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import evaluate, loop
+
+    return getattr(evaluate if name == "HeldOut" else loop, name)

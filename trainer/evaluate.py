@@ -20,9 +20,10 @@ class HeldOut:
 
 
 class Rows:
-    """`rows.loss(vectors, blocks)`: rows of [head][soft prompt][text] for one frozen model; head: BOS, if it has one.
+    """`rows.loss(vectors, blocks)`: rows of [head][soft prompt][text] for one frozen model, as they stand in use.
 
-    The vectors are given as embeddings, so the model need not be attached, and a gradient can reach them.
+    head: what the tokenizer puts before a text, BOS or nothing. The vectors are given as embeddings, so the model need
+    not be attached, and a gradient can reach them.
     """
 
     def __init__(self, model: Any, embedding: torch.nn.Module, head: list[int]) -> None:
@@ -40,9 +41,11 @@ class Rows:
         if vectors is not None:
             parts.insert(1, vectors.to(text.device, text.dtype).expand(count, -1, -1))
         logits = self._model(inputs_embeds=torch.cat(parts, dim=1), use_cache=False).logits
-        # The first token of a block is predicted from what stands before it: the prompt, or BOS.
-        predicted = logits[:, -length - 1 : -1] if logits.shape[1] > length else logits[:, :-1]
-        wanted = blocks[:, -predicted.shape[1] :].to(logits.device)
+        # The first token of a block is predicted from BOS or the prompt. Where the bare text has nothing before it,
+        # that token counts in neither case, so that both are measured on the same ones.
+        counted = length if self._head else length - 1
+        predicted = logits[:, -counted - 1 : -1]
+        wanted = blocks[:, -counted:].to(logits.device)
         return F.cross_entropy(predicted.flatten(0, 1).float(), wanted.flatten())
 
     def nats(self, vectors: torch.Tensor | None, blocks: torch.Tensor, batch: int = 8) -> float:

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from ..errors import TrainingError
-from ..hosts.hf.view import embedded, evaluating, origin_of, seams_of, text_embedding, unwrap
-from ..prompt import SoftPrompt
+from ..hosts.hf.view import codec_of, embedded, evaluating, origin_of, text_embedding, unwrap
+from ..prompt import MOST_TOKENS, SoftPrompt, check_name
 from .data import Corpus
 from .evaluate import HeldOut, Rows
 
@@ -56,10 +56,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("tokens", "steps", "batch", "block", "validate"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name}={getattr(self, name)}: it must be 1 or more")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise TrainingError(f"{name}={value!r}: it must be a whole number, 1 or more")
+        if self.tokens > MOST_TOKENS:
+            raise TrainingError(f"tokens={self.tokens}: a soft prompt has {MOST_TOKENS:,} at most, and 20 to 64 do")
         if not 0 < self.rate < math.inf:
             raise TrainingError(f"rate={self.rate}: it must be a positive number; 0.4 serves most models")
+        if not (0 <= self.warmup <= 1 and 0 <= self.floor <= 1 and self.clip > 0):
+            raise TrainingError("warmup and floor are shares between 0 and 1, and clip is a positive number")
 
 
 @dataclass(frozen=True)
@@ -91,18 +96,18 @@ class Training:
         self._tokenizer = tokenizer
         self._embedding = text_embedding(self._base)
         self._corpus = task.corpus()
-        seams = seams_of(tokenizer)
-        head = seams.head or [each for each in [tokenizer.bos_token_id, tokenizer.eos_token_id] if each is not None][:1]
-        self._rows = Rows(self._base, self._embedding, head)
+        seams = codec_of(tokenizer).seams
+        self._rows = Rows(self._base, self._embedding, seams.head)
         parts = self._corpus.parts()
         ids = [seams.inner(part) for part in (parts.train, parts.validation, parts.test)]
         self._train, self._validation, self._test = _blocks(ids, self.settings.block)
+        self._check_length(len(seams.head) + self.settings.tokens + self._train.shape[1])
         self._initial, self._scale = self._start(ids[0])
-        self._best = self._initial.clone()
-        self.done = 0
+        self._reset()
 
     def __iter__(self) -> Iterator[Step]:
         chosen = self.settings
+        self._reset()
         vectors = self._initial.clone().requires_grad_(True)
         optimizer = torch.optim.AdamW([vectors], betas=(0.9, 0.95), weight_decay=0.0)
         order = _order(len(self._train), chosen)
@@ -151,6 +156,15 @@ class Training:
         with evaluating(self._base):
             return HeldOut(self._rows.nats(None, self._test), self._rows.nats(self._best, self._test))
 
+    def _reset(self) -> None:
+        self._best = self._initial.clone()
+        self.done = 0
+
+    def _check_length(self, row: int) -> None:
+        longest = getattr(self._base.config.get_text_config(), "max_position_embeddings", None)
+        if longest and row > longest:
+            raise TrainingError(f"rows of {row} tokens do not fit into the model's {longest}: lower block or tokens")
+
     def _start(self, ids: list[int]) -> tuple[torch.Tensor, float]:
         """(tokens of the text itself, (tokens, width) float32; RMS of the embeddings of its tokens)."""
         generator = torch.Generator().manual_seed(self.settings.seed)
@@ -163,6 +177,7 @@ class Training:
 
 def train(model: Any, tokenizer: Any, task: Finetune, name: str, **settings: Any) -> SoftPrompt:
     """`noir = train(model, tokenizer, Finetune("noir.txt"), name="noir", tokens=20)`; settings as in Settings."""
+    check_name(name)
     training = Training(model, tokenizer, task, **settings)
     for _ in training:
         pass

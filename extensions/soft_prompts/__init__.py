@@ -6,6 +6,14 @@ transformers when they are first used, and `soft_prompts.trainer` makes new prom
 
 from __future__ import annotations
 
+if __name__ != "soft_prompts":
+    # The webui's own `extensions` package found this folder, without the checkout around it that makes it work.
+    raise ImportError(
+        f"soft prompts cannot start from {__path__[0]}: this inner folder is part of a checkout. Take it away and put "
+        "the whole checkout, the folder with install.py in it, in its place. "
+        "Type: git clone CHECKOUT user_data/extensions/soft_prompts"
+    )
+
 from typing import TYPE_CHECKING, Any
 
 from .errors import SoftPromptError
@@ -34,7 +42,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in ("attach", "from_pretrained"):
-        from .hosts import hf
-
+        try:
+            from .hosts import hf
+        except ModuleNotFoundError as missing:
+            raise SoftPromptError(
+                f"soft_prompts.{name} needs {missing.name}: pip install 'soft-prompts[train]'"
+            ) from missing
         return getattr(hf, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,9 +6,10 @@ huggingface/safetensors: eight bytes of header length (little-endian), a JSON he
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ LARGEST_HEADER = 1 << 20
 """Bytes. A soft prompt's header is a few kilobytes; the container's own bound (100 MB) would let a file stall us."""
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would turn line ends into two bytes
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
@@ -89,12 +91,12 @@ def parse_header(text: bytes, data_size: int) -> tuple[dict[str, Any], dict[str,
     """(tensor entries, metadata); every entry's type, shape and place is checked against `data_size` bytes."""
     try:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise InvalidFile(f"its header is not JSON ({problem})") from None
     if not isinstance(header, dict):
         raise InvalidFile("its header is not a JSON object")
     metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+    if not isinstance(metadata, dict) or not all(map(_is_text, metadata.values())):
         raise InvalidFile("its metadata is not a table of texts")
     for name, entry in header.items():
         _check_entry(name, entry)
@@ -104,27 +106,24 @@ def parse_header(text: bytes, data_size: int) -> tuple[dict[str, Any], dict[str,
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Either the whole of `data` stands at `path` afterwards or what stood there before; raises InvalidFile."""
-    temporary = None
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        # Not `tempfile`, which makes private files: a saved prompt is an ordinary one.
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as problem:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise InvalidFile(f"{path} cannot be written: {problem.strerror or problem}; nothing was changed") from problem
 
 
-def _umask() -> int:
-    # The only way to ask is to set; mkstemp made the file private, but a saved prompt is an ordinary file.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def _is_text(value: Any) -> bool:
+    # JSON can spell half a character (a lone surrogate), which can be neither shown nor written.
+    return isinstance(value, str) and value == value.encode("utf-8", "ignore").decode()
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

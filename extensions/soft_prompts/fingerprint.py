@@ -131,7 +131,10 @@ def judge(prompt: SoftPrompt, embedding: Embedding) -> Fit:
         return Fit(
             "unknown", f"soft prompt '{prompt.name}' carries no fingerprint: {made_for}; it may say nothing here"
         )
-    found = similarity(Fingerprint.from_text(prompt.metadata[KEY]), embedding)
+    try:
+        found = similarity(Fingerprint.from_text(prompt.metadata[KEY]), embedding)
+    except InvalidPrompt as problem:
+        return Fit("unknown", f"soft prompt '{prompt.name}': {problem}; {made_for}. It may say nothing here")
     if found >= FITS:
         return Fit("fits", f"made for this model (similarity {found:.3f})", found)
     if found >= RELATED:

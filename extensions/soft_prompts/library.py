@@ -46,7 +46,7 @@ class Entry:
     @property
     def trained(self) -> bool:
         """False for a text, which any model can use as it is."""
-        return self.path.suffix != ".txt"
+        return self.path.suffix.lower() != ".txt"
 
 
 class Library(Mapping[str, Prompt]):
@@ -60,6 +60,7 @@ class Library(Mapping[str, Prompt]):
         self.folder = Path(folder)
         self._lock = threading.RLock()
         self._entries: tuple[Entry, ...] | None = None
+        self._folders: dict[Path, Signature] = {}
         self._loaded: dict[Path, tuple[Signature, Prompt]] = {}
 
     def __getitem__(self, name: str) -> Prompt:
@@ -105,7 +106,11 @@ class Library(Mapping[str, Prompt]):
         """Look at the disk again; headers only, and only of files that changed."""
         with self._lock:
             known = {entry.path: entry for entry in self._entries or ()}
-            found = [_entry(self.folder, path, known.get(path)) for path in _files(self.folder)]
+            if self.folder.is_file():
+                raise InvalidFile(f"{self.folder} is a file; a library is a folder: name the one that it lies in")
+            # Before the walk: what changes during it is then looked at once more.
+            self._folders = {self.folder: _signature(self.folder)}
+            found = [_entry(self.folder, path, known.get(path)) for path in _files(self.folder, self._folders)]
             found.sort(key=lambda entry: (entry.name, bool(entry.problem), *_preference(entry)))
             self._entries = tuple(_with_shadows(found))
             self._loaded = {path: self._loaded[path] for path in (e.path for e in found) if path in self._loaded}
@@ -122,8 +127,8 @@ class Library(Mapping[str, Prompt]):
 
     def _current(self, name: str) -> tuple[Entry, ...]:
         entries = self.entries()
-        mine = [entry for entry in entries if entry.name == name]
-        if not mine or any(_signature(entry.path) != entry.signature for entry in mine):
+        mine = {entry.path: entry.signature for entry in entries if entry.name == name}
+        if not mine or any(_signature(path) != known for path, known in [*mine.items(), *self._folders.items()]):
             return self.refresh()
         return entries
 
@@ -152,22 +157,29 @@ def unknown_prompt(name: str, where: str, near: Iterable[str], count: int) -> Un
     return UnknownPrompt(f"no soft prompt '{name}' in {where} ({holds}): put {name}.safetensors or {name}.txt there")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        return
-    seen: set[tuple[int, int]] = set()
+def _files(folder: Path, seen: dict[Path, Signature]) -> Iterator[Path]:
+    """The files below `folder` that could be prompts; adds every folder it walks to `seen`."""
     for place, folders, files in os.walk(folder, followlinks=True, onerror=_note):
-        # A writer may link a folder of prompts into the library; a loop of links must still come to an end.
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in seen and status.st_ino:
+        here = Path(place)
+        seen[here] = _signature(here)
+        # A writer may link a folder of prompts into the library; a link back to where it stands must come to an end.
+        if here != folder and any(
+            _same(here, above) for above in here.parents if above == folder or folder in above.parents
+        ):
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
         mistaken = [name for name in folders if name.endswith(".safetensors")]
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in mistaken)
         for name in sorted([*files, *mistaken]):
             if not name.startswith(".") and name.lower().endswith((*READABLE, *FOREIGN)):
-                yield Path(place, name)
+                yield here / name
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _note(problem: OSError) -> None:
@@ -196,9 +208,9 @@ def _entry(folder: Path, path: Path, known: Entry | None) -> Entry:
 def _describe(path: Path) -> tuple[int, int, dict[str, str]]:
     if problem := unreadable(path):
         raise InvalidFile(problem)
-    if path.suffix == ".txt":
+    if path.suffix.lower() == ".txt":
         return 0, 0, {"method": "text"}
-    if path.suffix != ".safetensors":
+    if path.suffix.lower() != ".safetensors":
         kind = FOREIGN.get(path.suffix.lower(), "a file of another kind")
         raise InvalidFile(f"it is {kind}; this version reads {' and '.join(READABLE)}")
     tensors, metadata = read_header(path)

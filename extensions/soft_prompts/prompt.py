@@ -40,12 +40,13 @@ class SoftPrompt:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         vectors = _matrix(self.vectors, "vectors", self.name)
         origin = None if self.origin is None else _matrix(self.origin, "origin", self.name)
         if origin is not None and origin.shape != vectors.shape:
             raise InvalidPrompt(f"soft prompt '{self.name}': the origin is {origin.shape}, the vectors {vectors.shape}")
-        if not all(isinstance(each, str) for pair in self.metadata.items() for each in pair):
+        texts = [each for pair in self.metadata.items() for each in pair]
+        if not all(isinstance(each, str) and each == each.encode("utf-8", "ignore").decode() for each in texts):
             raise InvalidPrompt(f"soft prompt '{self.name}': metadata is str -> str; write numbers as text")
         object.__setattr__(self, "vectors", vectors)
         object.__setattr__(self, "origin", origin)
@@ -119,7 +120,7 @@ class SoftPrompt:
         return TaggedText(str(self), [self]) + other
 
     def __radd__(self, other: str) -> TaggedText:
-        return TaggedText(other) + self
+        return TaggedText(other) + self if isinstance(other, str) else NotImplemented
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A MappingProxyType cannot be pickled or copied; the constructor makes a new one.
@@ -134,7 +135,7 @@ class TextPrompt:
     text: str
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name)
         if not self.text.strip():
             raise InvalidPrompt(f"text prompt '{self.name}' is empty: write a sentence into it")
 
@@ -166,13 +167,15 @@ class TaggedText(str):
 
     def __add__(self, other: str | SoftPrompt) -> TaggedText:
         if isinstance(other, SoftPrompt):
-            other = TaggedText(str(other), [other])
+            # "C:\\" + noir: a backslash before a tag would make it a literal.
+            slashes = len(self) - len(self.rstrip("\\"))
+            return TaggedText(str.__add__(self, "\\" * slashes + str(other)), [*self.prompts.values(), other])
         if not isinstance(other, str):
             return NotImplemented
         return TaggedText(str.__add__(self, other), [*self.prompts.values(), *getattr(other, "prompts", {}).values()])
 
     def __radd__(self, other: str) -> TaggedText:
-        return TaggedText(other) + self
+        return TaggedText(other) + self if isinstance(other, str) else NotImplemented
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), list(self.prompts.values()))
@@ -190,7 +193,8 @@ def by_name(prompts: Iterable[SoftPrompt]) -> dict[str, SoftPrompt]:
     return table
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises InvalidPrompt, with a name that would do, when `name` cannot name a soft prompt."""
     if problem := name_problem(name):
         raise InvalidPrompt(f"{name!r} cannot name a soft prompt: {problem}. Use '{suggest_name(name)}'")
 

@@ -58,7 +58,7 @@ class Resolver:
             raise InvalidTag(f"{tag.text or tag}: a strength lies between -4 and 4, 1 being the prompt as it is")
         prompt = self._choose(self._candidates(tag.name, carried or {}))
         key = prompt.digest, tag.hundredths
-        return self._slots.find(key) or self._slots.place(self._vectors(prompt, tag), tag, key)
+        return self._slots.find(key, tag) or self._slots.place(self._vectors(prompt, tag), tag, key)
 
     def fit(self, prompt: SoftPrompt) -> Fit:
         """Whether `prompt` was made for this model; judged once for each content."""

@@ -7,7 +7,7 @@ other vectors, so that caches keyed by id stay right.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ class _Counter:
 _counter = _Counter()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Slot:
-    """ids: one for each of the vectors, (tokens, width) float32. tag: how the writer reads them."""
+    """ids: one for each of the vectors, (tokens, width) float32. tag: how the writer last called them."""
 
     key: Hashable
     ids: range
@@ -62,22 +62,23 @@ class Slots:
         self._lock = threading.RLock()
         self._by_key: OrderedDict[Hashable, Slot] = OrderedDict()
         self._held: dict[Hashable, int] = {}
-        self._gone: list[tuple[range, Tag]] = []
+        self._gone: deque[tuple[range, Tag]] = deque(maxlen=4096)
         self._index: list[Slot] = []
-        self._starts = np.zeros(0, np.int64)
+        self._starts: NDArray[np.int64] = np.zeros(0, np.int64)
 
-    def find(self, key: Hashable) -> Slot | None:
-        """The slot of `key`, if its vectors are still here; counts as a use."""
+    def find(self, key: Hashable, tag: Tag | None = None) -> Slot | None:
+        """The slot of `key`, if its vectors are still here; counts as a use, and from now on it reads as `tag`."""
         with self._lock:
             slot = self._by_key.get(key)
             if slot is not None:
                 self._by_key.move_to_end(key)
+                slot.tag = tag or slot.tag
             return slot
 
     def place(self, vectors: NDArray[np.float32], tag: Tag, key: Hashable) -> Slot:
         """The slot of `key`, made when there is none; vectors: (tokens, width), which must not change any more."""
         with self._lock:
-            if (known := self.find(key)) is not None:
+            if (known := self.find(key, tag)) is not None:
                 return known
             self._make_room(len(vectors))
             slot = self._by_key[key] = Slot(key, _counter.take(len(vectors)), vectors, tag)

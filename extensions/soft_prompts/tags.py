@@ -19,7 +19,8 @@ LARGEST_STRENGTH = 4.0
 
 # The name is bounded so that a text of nothing but "<<sp:" cannot make the scan quadratic.
 _CANDIDATE = re.compile(rf"<<sp:([^<>:\r\n\t]{{1,{LONGEST_NAME}}})(?::(-?[0-9]{{1,20}}(?:\.[0-9]{{1,20}})?))?>>")
-_PUNCTUATION = frozenset(" ._-/")
+_ALSO_ALLOWED = frozenset(" ._-/\u200c\u200d")
+"""Besides letters, marks and digits; the joiners without width are part of words in Persian and in India."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _tags(text: str) -> Iterator[tuple[Tag, int, int]]:
 
 
 def _allowed(character: str) -> bool:
-    return character in _PUNCTUATION or unicodedata.category(character)[0] in "LMN"
+    return character in _ALSO_ALLOWED or unicodedata.category(character)[0] in "LMN"
 
 
 def _escape(text: str, before_tag: bool) -> str:

@@ -35,6 +35,8 @@ class Corpus:
         """The text of one UTF-8 file; raises InvalidFile."""
         path = Path(path)
         try:
+            if path.exists() and not path.is_file():
+                raise InvalidFile(f"{path} is no ordinary file; check the name and the permissions")
             if path.stat().st_size > LARGEST:
                 raise InvalidFile(f"{path} is larger than the {LARGEST:,} bytes that are read: take a part of it")
             return cls(path.read_text("utf-8-sig"))

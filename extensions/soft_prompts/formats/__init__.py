@@ -49,7 +49,7 @@ def load_any(path: Path, name: str) -> Prompt:
     try:
         if problem := unreadable(path):
             raise InvalidFile(problem)
-        return read(path.read_bytes(), name, path.suffix)
+        return read(path.read_bytes(), name, path.suffix.lower())
     except OSError as problem:
         raise InvalidFile(f"{path}: {problem.strerror or problem}; check the name and the permissions") from None
     except SoftPromptError as problem:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..container import pack, unpack
+from ..container import header_size, pack, parse_header, unpack
 from ..errors import InvalidFile
-from ..prompt import FORMAT, VERSION, SoftPrompt
+from ..prompt import FORMAT, MOST_TOKENS, VERSION, WIDEST, SoftPrompt
 from ..tags import name_problem
 
 _OWN_KEYS = frozenset({"format", "format_version", "name", "tokens", "width"})
@@ -24,11 +24,9 @@ def read(data: bytes, name: str = "") -> SoftPrompt:
 
     vectors: float32 or float16, (tokens, width). Raises InvalidFile or InvalidPrompt with a bare fact.
     """
+    size = header_size(data[:8], len(data))
+    shape = describe(*parse_header(data[8 : 8 + size], len(data) - 8 - size))
     tensors, metadata = unpack(data)
-    check_version(metadata)
-    if "vectors" not in tensors:
-        raise InvalidFile(_no_vectors(sorted(tensors)))
-    shape = tensors["vectors"].shape
     name = name or metadata.get("name", "")
     if name_problem(name):
         name = "unnamed"
@@ -62,13 +60,18 @@ def check_version(metadata: dict[str, str]) -> None:
 
 
 def describe(entries: dict[str, Any], metadata: dict[str, str]) -> tuple[int, int]:
-    """(tokens, width) from a header alone; raises InvalidFile when `vectors` is missing or no matrix."""
+    """(tokens, width) from a header alone; raises InvalidFile when it cannot be a soft prompt's."""
     check_version(metadata)
-    shape = entries.get("vectors", {}).get("shape")
-    if shape is None:
+    for name in ("vectors", "origin"):
+        if name in entries and entries[name]["dtype"] not in ("F32", "F16"):
+            raise InvalidFile(f"its {name} are of type {entries[name]['dtype']}: soft prompts hold F32 or F16")
+    if "vectors" not in entries:
         raise InvalidFile(_no_vectors(sorted(entries)))
-    if len(shape) != 2 or 0 in shape:
-        raise InvalidFile(f"its vectors have shape {tuple(shape)}, not (tokens, width)")
+    shape = entries["vectors"]["shape"]
+    if len(shape) != 2 or not (0 < shape[0] <= MOST_TOKENS and 0 < shape[1] <= WIDEST):
+        raise InvalidFile(
+            f"its vectors have shape {tuple(shape)}, not (tokens, width) with at most {MOST_TOKENS:,} and {WIDEST:,}"
+        )
     return shape[0], shape[1]
 
 
@@ -78,4 +81,4 @@ def _foreign(metadata: dict[str, str]) -> dict[str, str]:
 
 def _no_vectors(names: list[str]) -> str:
     held = ", ".join(names[:5]) or "nothing that is read"
-    return f"it holds {held}, and no tensor `vectors` of float32 or float16: it is no soft prompt of this format"
+    return f"it holds {held}, and no tensor `vectors`: it is no soft prompt of this format"

@@ -19,9 +19,11 @@ from .generation import SafeGeneration, neutral_id
 from .injection import Injection
 from .selftest import check
 from .tokenizer import TaggedTokenizer
-from .view import Codec, ModelView, origin_of, seams_of, text_embedding, unwrap
+from .view import Codec, ModelView, codec_of, origin_of, text_embedding, unwrap
 
 _log = logging.getLogger(__name__)
+
+_FOR_BOTH = ("revision", "subfolder", "cache_dir", "token", "local_files_only", "trust_remote_code")
 
 
 class Attachment:
@@ -39,7 +41,7 @@ class Attachment:
         return self._resolver.fit(prompt)
 
     def close(self) -> None:
-        """Undo everything, the last change first; a second call does nothing."""
+        """Undo everything, the last change first; a second call does nothing. Let running generations end before."""
         self._undo.close()
 
     def __enter__(self) -> Attachment:
@@ -74,7 +76,7 @@ def attach(
     if isinstance(library, (str, os.PathLike)):
         library = Library(library)
     codec = Codec(tokenizer)
-    view = ModelView(base, codec.seams)
+    view = ModelView(base, codec)
     slots = Slots(view.width)
     injection = Injection(base, slots)
     generation = SafeGeneration(base, injection, neutral_id(base, tokenizer))
@@ -96,24 +98,27 @@ def from_pretrained(
     *,
     prompts: Iterable[SoftPrompt] = (),
     allow_strangers: bool = False,
+    self_test: bool = True,
     **options: Any,
 ) -> tuple[Any, Any]:
     """`model, tokenizer = from_pretrained("...", library="soft_prompts/")`: both understand tags, for good.
 
-    options go to Transformers' `AutoModelForCausalLM.from_pretrained`. The model comes in evaluation mode.
+    options go to Transformers' `AutoModelForCausalLM.from_pretrained`, and those that say where the files are to the
+    tokenizer's as well. The model comes in evaluation mode.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(name)
+    where = {key: options[key] for key in _FOR_BOTH if key in options}
+    tokenizer = AutoTokenizer.from_pretrained(name, **where)
     model = AutoModelForCausalLM.from_pretrained(name, **options).eval()
-    attach(model, tokenizer, library, prompts=prompts, allow_strangers=allow_strangers)
+    attach(model, tokenizer, library, prompts=prompts, allow_strangers=allow_strangers, self_test=self_test)
     return model, tokenizer
 
 
 def text_prompt(text: str, model: Any, tokenizer: Any, name: str) -> SoftPrompt:
     """The soft prompt that is the embeddings of `text`, as its tokens stand after other text: SoftPrompt.from_text."""
     base = unwrap(model)
-    view = ModelView(base, seams_of(tokenizer))
+    view = ModelView(base, codec_of(tokenizer))
     ids = view.inner_ids(text)
     if not ids:
         raise InvalidPrompt(f"soft prompt '{name}': the text {text!r} has no tokens")
@@ -127,5 +132,6 @@ def _install(undo: ExitStack, install: Callable[[], None], remove: Callable[[], 
 
 
 def _refuse_second(base: Any, tokenizer: Any) -> None:
-    if hasattr(type(tokenizer), "soft_prompts_text") or getattr(base.__dict__.get("generate"), "soft_prompts", False):
+    hooks = [getattr(hook, "__self__", None) for hook in base._forward_pre_hooks.values()]
+    if hasattr(type(tokenizer), "soft_prompts_text") or any(isinstance(each, Injection) for each in hooks):
         raise UnsupportedModel("soft prompts are attached to this model or tokenizer already: close() that one first")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import weakref
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
@@ -21,7 +20,6 @@ from transformers import (
     StoppingCriteriaList,
     UnbatchedClassifierFreeGuidanceLogitsProcessor,
 )
-from transformers.generation import CandidateGenerator
 
 from ...errors import UnsupportedInput
 from ...slots import FIRST_ID
@@ -65,24 +63,6 @@ class SafeCriteria(StoppingCriteriaList):
         return super().__call__(with_neutral(input_ids, self._neutral), scores, **kwargs)
 
 
-class SafeCandidates(CandidateGenerator):
-    """A candidate generator that guesses from safe ids; the prompt in its answer is the original one."""
-
-    def __init__(self, inner: Any, neutral: int) -> None:
-        self._inner = inner
-        self._neutral = neutral
-
-    def get_candidates(self, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        candidates, *rest = self._inner.get_candidates(with_neutral(input_ids, self._neutral), *args, **kwargs)
-        return torch.cat([input_ids, candidates[:, input_ids.shape[1] :]], dim=1), *rest
-
-    def update_candidate_strategy(self, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return self._inner.update_candidate_strategy(with_neutral(input_ids, self._neutral), *args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
 class SafeGeneration:
     """Mutates the model: wraps four of its methods on the instance, until `remove()`.
 
@@ -103,17 +83,16 @@ class SafeGeneration:
             ("_get_candidate_generator", self._candidate_generator),
         ):
             if hasattr(self._base, name):
-                self._wrapped.append(_Wrapped(self._base, name, around))
+                self._wrapped.append(_Wrapped(self._base, name, around).install())
 
     def remove(self) -> None:
         while self._wrapped:
             self._wrapped.pop().restore()
 
     def _generate(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        self._injection.install()
         given = [args[0] if args else kwargs.get("inputs"), kwargs.get("input_ids")]
         prompts = [each for each in (*given, kwargs.get("negative_prompt_ids")) if has_placeholders(each)]
-        if prompts and kwargs.get("inputs_embeds") is not None:
+        if any(map(has_placeholders, given)) and kwargs.get("inputs_embeds") is not None:
             raise UnsupportedInput(
                 "generate got inputs_embeds together with ids that hold soft prompts; the embeddings would win and the "
                 "tags be lost: pass one of the two"
@@ -131,50 +110,64 @@ class SafeGeneration:
     def _stopping_criteria(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> SafeCriteria:
         return SafeCriteria(call(*args, **kwargs), self._neutral)
 
-    def _candidate_generator(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> SafeCandidates:
-        kwargs = {key: self._safe_argument(key, value) for key, value in kwargs.items()}
-        return SafeCandidates(call(*args, **kwargs), self._neutral)
+    def _candidate_generator(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """The generator itself: `generate` asks for its class and its attributes, which differ by version."""
+        if not has_placeholders(kwargs.get("input_ids")):
+            return call(*args, **kwargs)
+        safe: dict[str, Any] = {
+            key: with_neutral(kwargs[key], self._neutral) for key in ("input_ids", "inputs_tensor") if key in kwargs
+        }
+        generator = call(*args, **{**kwargs, **safe})
+        guess, update = generator.get_candidates, generator.update_candidate_strategy
 
-    def _safe_argument(self, key: str, value: Any) -> Any:
-        return with_neutral(value, self._neutral) if key in ("input_ids", "inputs_tensor") else value
+        def get_candidates(input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            candidates, *rest = guess(with_neutral(input_ids, self._neutral), *args, **kwargs)
+            return torch.cat([input_ids, candidates[:, input_ids.shape[1] :]], dim=1), *rest
+
+        def update_candidate_strategy(input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            return update(with_neutral(input_ids, self._neutral), *args, **kwargs)
+
+        generator.get_candidates, generator.update_candidate_strategy = get_candidates, update_candidate_strategy
+        return generator
 
 
 class _Wrapped:
     """One method of one object, called through `around(original, *args, **kwargs)`."""
 
-    soft_prompts = True
-    """By which a second attachment knows the first."""
-
     def __init__(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
-        # Weak, or the model would hold itself and outlive an unload until the next garbage collection.
-        self._owner = weakref.ref(owner)
+        self._owner = owner
         self._name = name
-        self._around = around
+        self._around: Callable[..., Any] | None = around
         self._previous = vars(owner).get(name)
         method = getattr(owner, name)
         functools.update_wrapper(self, method)
-        vars(self).pop("__wrapped__")  # it would hold the model
         self.__signature__ = inspect.signature(method)
-        setattr(owner, name, self)
+
+    def install(self) -> _Wrapped:
+        setattr(self._owner, self._name, self)
+        return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._around(self._original(self._owner()), *args, **kwargs)
+        if self._around is None:  # somebody kept the method of an attachment that is closed by now
+            return self._original()(*args, **kwargs)
+        return self._around(self._original(), *args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        # In a copy of the model this attribute must not lead back to the model it was copied from.
-        return self._original(memo.get(id(self._owner()), self._owner()))
+        # A copy of the model has the hooks, so it must have the safe lists, too; but for itself, not for the original.
+        copied = memo.get(id(self._owner), self._owner)
+        return _Wrapped(copied, self._name, self._around) if self._around else self._original()
 
     def restore(self) -> None:
-        owner = self._owner()
-        if owner is not None and vars(owner).get(self._name) is self:
-            delattr(owner, self._name)
+        if vars(self._owner).get(self._name) is self:
+            delattr(self._owner, self._name)
             if self._previous is not None:
-                setattr(owner, self._name, self._previous)
+                setattr(self._owner, self._name, self._previous)
+        self._around = None
 
-    def _original(self, owner: Any) -> Callable[..., Any]:
+    def _original(self) -> Callable[..., Any]:
         if self._previous is not None:
             return self._previous  # type: ignore[no-any-return]
-        return getattr(type(owner), self._name).__get__(owner)  # type: ignore[no-any-return]
+        return getattr(type(self._owner), self._name).__get__(self._owner)  # type: ignore[no-any-return]
 
 
 def has_placeholders(ids: Any) -> TypeGuard[torch.Tensor]:
@@ -188,10 +181,13 @@ def with_neutral(ids: Any, neutral: int) -> Any:
 
 
 def with_present(ids: torch.Tensor, neutral: int) -> torch.Tensor:
-    """(batch, length) ids in which each placeholder is replaced by an ordinary id of its own row, where it has one."""
+    """(batch, length) ids in which each placeholder is replaced by an ordinary id of its own row, where it has one.
+
+    By the last one: the first may be padding, which some penalties pass over.
+    """
     mask = ids >= FIRST_ID
-    first = (~mask).int().argmax(dim=-1, keepdim=True)
-    present = ids.gather(-1, first).masked_fill(mask.all(dim=-1, keepdim=True), neutral)
+    last = ids.shape[-1] - 1 - (~mask).flip(-1).int().argmax(dim=-1, keepdim=True)
+    present = ids.gather(-1, last).masked_fill(mask.all(dim=-1, keepdim=True), neutral)
     return torch.where(mask, present, ids)
 
 
@@ -200,6 +196,6 @@ def neutral_id(base: Any, tokenizer: Any) -> int:
     rows = int(base.config.get_text_config().vocab_size)
     if rows > len(tokenizer):
         return rows - 1
-    pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
-    choices = (pad if pad != eos else None, tokenizer.unk_token_id, tokenizer.bos_token_id)
-    return next((int(each) for each in choices if each is not None and each < rows), 0)
+    ends = {tokenizer.eos_token_id}
+    choices = (tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id)
+    return next((int(each) for each in choices if each is not None and each < rows and each not in ends), 0)

@@ -21,10 +21,14 @@ from .view import text_embedding
 
 @dataclass(frozen=True, eq=False)
 class _Pending:
-    """mask: (batch, length) bool, where vectors go; vectors: (mask.sum(), width) float32."""
+    """mask: (batch, length) bool, where vectors go; vectors: (mask.sum(), width) float32.
+
+    announced: found before the whole model, whose embedding then sees shadows; else by the embedding itself.
+    """
 
     mask: torch.Tensor
     vectors: torch.Tensor
+    announced: bool = False
 
 
 class Injection:
@@ -36,7 +40,9 @@ class Injection:
         self._shadow = shadow_id(base)
         self._local = threading.local()
         self._place = _position_of_ids(base)
-        self._handles: list[Any] = []
+        self._lock = threading.Lock()
+        self._model_hooks: list[Any] = []
+        self._embedding_hooks: list[Any] = []
         self._embedding: torch.nn.Module | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Injection:
@@ -44,24 +50,34 @@ class Injection:
         return self
 
     def install(self) -> None:
-        """Set the hooks, again where the model has got another embedding since."""
-        embedding = text_embedding(self._base)
-        if embedding is self._embedding:
-            return
-        self.remove()
-        self._embedding = embedding
-        self._handles = [
+        """Set the hooks."""
+        self._model_hooks = [
             self._base.register_forward_pre_hook(self._before_model, with_kwargs=True, prepend=True),
             self._base.register_forward_hook(self._after_model, always_call=True),
-            embedding.register_forward_pre_hook(self._before_embedding),
-            embedding.register_forward_hook(self._after_embedding),
         ]
+        self._follow()
 
     def remove(self) -> None:
         """Take the hooks off, the last one first."""
-        while self._handles:
-            self._handles.pop().remove()
-        self._embedding = None
+        with self._lock:
+            for hooks in (self._embedding_hooks, self._model_hooks):
+                while hooks:
+                    hooks.pop().remove()
+            self._embedding = None
+
+    def _follow(self) -> None:
+        """Hook the model's embedding as it is now: it may have been replaced, resized or wrapped since."""
+        embedding = text_embedding(self._base)
+        if embedding is self._embedding:
+            return
+        with self._lock:
+            while self._embedding_hooks:
+                self._embedding_hooks.pop().remove()
+            self._embedding_hooks = [
+                embedding.register_forward_pre_hook(self._before_embedding),
+                embedding.register_forward_hook(self._after_embedding),
+            ]
+            self._embedding = embedding
 
     @torch.compiler.disable
     def _before_model(
@@ -69,14 +85,18 @@ class Injection:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         if self.slots.idle:
             return None
+        self._follow()
         self._local.pending = None
         named = "input_ids" in kwargs
         ids = kwargs["input_ids"] if named else args[self._place] if len(args) > self._place else None
-        pending = self._locate(ids)
+        pending = self._locate(ids, announced=True)
         if pending is None or ids is None:
             return None
         self._local.pending = pending
         shadows = ids.masked_fill(pending.mask, self._shadow)
+        if isinstance(labels := kwargs.get("labels"), torch.Tensor):
+            # A soft vector is nothing that a model could have written: -100 takes it out of the loss.
+            kwargs = {**kwargs, "labels": labels.masked_fill(labels >= FIRST_ID, -100)}
         if named:
             return args, {**kwargs, "input_ids": shadows}
         return (*args[: self._place], shadows, *args[self._place + 1 :]), kwargs
@@ -88,7 +108,8 @@ class Injection:
 
     @torch.compiler.disable
     def _before_embedding(self, module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self.slots.idle or not args or getattr(self._local, "pending", None) is not None:
+        pending: _Pending | None = getattr(self._local, "pending", None)
+        if self.slots.idle or not args or (pending is not None and pending.announced):
             return None
         # The embedding was called by itself, or by a model that is not the one we hooked.
         self._local.pending = self._locate(args[0])
@@ -110,14 +131,14 @@ class Injection:
         # A lookup's output is new memory, so it may be written, unless a gradient is to flow back through it.
         return output.index_put(where, vectors) if output.requires_grad else output.index_put_(where, vectors)
 
-    def _locate(self, ids: Any) -> _Pending | None:
+    def _locate(self, ids: Any, announced: bool = False) -> _Pending | None:
         if not isinstance(ids, torch.Tensor) or ids.is_floating_point() or ids.device.type == "meta":
             return None
         mask = ids >= FIRST_ID
         if not mask.any():
             return None
         vectors = self.slots.vectors(ids[mask].cpu().numpy())
-        return _Pending(mask, torch.from_numpy(vectors))
+        return _Pending(mask, torch.from_numpy(vectors), announced)
 
 
 def shadow_id(base: Any) -> int:

@@ -17,7 +17,7 @@ def continuation(
     The random numbers of the rest of the program go on as if nothing had been drawn.
     """
     batch = tokenizer(text, return_tensors="pt").to(device_of(text_embedding(unwrap(model))))
-    options = {"do_sample": temperature > 0, "max_new_tokens": tokens}
+    options: dict[str, Any] = {"do_sample": temperature > 0, "max_new_tokens": tokens}
     if temperature > 0:
         options |= {"temperature": temperature, "top_k": 0, "top_p": 0.95}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id

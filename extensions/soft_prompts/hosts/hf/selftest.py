@@ -34,14 +34,18 @@ def check(base: Any, view: ModelView, injection: Injection) -> None:
         slot = injection.slots.place(view.embed(ids[middle]), Tag("self-test"), "self-test")
         soft = [*ids[: middle.start], *slot.ids, *ids[middle.stop :]]
         with evaluating(base), torch.no_grad():
-            agree = _agree(_outputs(base, ids), _outputs(base, soft))
-    except (RuntimeError, IndexError, ValueError, TypeError) as problem:
+            plain, softly = _outputs(base, ids), _outputs(base, soft)
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as problem:
         raise UnsupportedModel(
             f"soft prompts are not supported for {kind}: its self-test failed ({problem})"
         ) from problem
     finally:
         injection.slots = slots
-    if not agree:
+    if not all(np.isfinite(each).any() for each in plain):
+        raise UnsupportedModel(
+            f"this {kind} model gives no numbers but NaN: load it in another type (bfloat16, float32)"
+        )
+    if not _agree(plain, softly):
         raise UnsupportedModel(f"soft prompts are not supported for {kind}: its text embedding is not a single lookup")
 
 
@@ -60,7 +64,12 @@ def _outputs(base: Any, ids: list[int]) -> list[np.ndarray[Any, Any]]:
             output_logits=True,
             return_dict_in_generate=True,
         )
-        done = base.generate(input_ids=given, attention_mask=torch.ones_like(given), generation_config=config)
+        # What the model's own configuration asks for (stop strings, penalties, ...) is not what is tested here.
+        own, base.generation_config = base.generation_config, GenerationConfig()
+        try:
+            done = base.generate(input_ids=given, attention_mask=torch.ones_like(given), generation_config=config)
+        finally:
+            base.generation_config = own
         outputs += done.logits
     return [each.float().cpu().numpy() for each in outputs]
 

@@ -18,7 +18,7 @@ from ...errors import UnknownPlaceholder, UnsupportedInput
 from ...prompt import SoftPrompt, TaggedText
 from ...resolve import Resolver
 from ...slots import FIRST_ID, Slots
-from ...splice import Seams, Spliced, truncate
+from ...splice import Spliced, truncate
 from ...tags import Tag, has_tags, parse
 from .view import Codec
 
@@ -27,6 +27,7 @@ _REFUSED = {
     "return_overflowing_tokens": "cut the text yourself, tags are never split",
     "is_split_into_words": "give the text as one string",
     "sanitize_control_tokens": "give the rendered text as one string",
+    "split_special_tokens": "take the tag, or what should not be read as special tokens, out of the text",
 }
 
 
@@ -35,15 +36,10 @@ class TaggedTokenizer:
 
     def __init__(self, tokenizer: Any, codec: Codec, resolver: Resolver, slots: Slots) -> None:
         self._tokenizer = tokenizer
-        self._codec = codec
+        self.codec = codec
         self._resolver = resolver
         self._slots = slots
         self._original: type = type(tokenizer)
-
-    @property
-    def seams(self) -> Seams:
-        """How this tokenizer joins text and tags."""
-        return self._codec.seams
 
     def install(self) -> None:
         """Swap the class in."""
@@ -70,21 +66,23 @@ class TaggedTokenizer:
 
     def splice(self, text: str, add_special_tokens: bool = True) -> Spliced:
         """The ids of one text; its own prompts (TaggedText) go before all others."""
+        self.codec.refresh()
         carried: Mapping[str, SoftPrompt] = text.prompts if isinstance(text, TaggedText) else {}
         pieces = parse(text)
         slots = {piece: self._resolver.place(piece, carried) for piece in pieces if isinstance(piece, Tag)}
-        return self.seams.splice(pieces, lambda tag: slots[tag].ids, add_special_tokens)
+        return self.codec.seams.splice(pieces, lambda tag: slots[tag].ids, add_special_tokens)
 
     def decode(self, plain: Callable[..., str], ids: Any, skip_special_tokens: bool = False, **options: Any) -> str:
         """What `_decode` gives, with tags where placeholder ids stand."""
         ids = ids["input_ids"] if isinstance(ids, Mapping) else [ids] if isinstance(ids, int) else list(ids)
         if not any(each >= FIRST_ID for each in ids):
             return plain(ids, skip_special_tokens=skip_special_tokens, **options)
+        self.codec.refresh()
         if skip_special_tokens:
             # The sentinel is special, too, and must survive.
-            ids = [each for each in ids if each not in self._codec.specials]
+            ids = [each for each in ids if each not in self.codec.specials]
         marked, tags = self._marked(ids)
-        parts = self._codec.decode(marked, skip_special_tokens=False, **options).split(self._codec.sentinel)
+        parts = self.codec.decode(marked, skip_special_tokens=False, **options).split(self.codec.sentinel)
         return "".join(part + tag for part, tag in zip(parts, [*tags, ""], strict=True))
 
     def token(self, plain: Callable[..., Any], placeholder: int) -> str:
@@ -100,7 +98,7 @@ class TaggedTokenizer:
             if each < FIRST_ID:
                 marked.append(each)
             elif last is None or each != last + 1 or self._begins_slot(each):
-                marked.append(self._codec.sentinel_id)
+                marked.append(self.codec.sentinel_id)
                 tags.append(self._tag(each))
             last = each
         return marked, tags
@@ -120,9 +118,11 @@ class TaggedTokenizer:
 
     def _cut(self, row: Spliced, options: Mapping[str, Any]) -> Spliced:
         limit = options.get("max_length")
-        cuts = (TruncationStrategy.LONGEST_FIRST, TruncationStrategy.ONLY_FIRST)
-        if limit is None or options.get("truncation_strategy") not in cuts:
+        strategy = options.get("truncation_strategy", TruncationStrategy.DO_NOT_TRUNCATE)
+        if limit is None or strategy == TruncationStrategy.DO_NOT_TRUNCATE:
             return row
+        if strategy == TruncationStrategy.ONLY_SECOND:
+            raise UnsupportedInput("there is no second text to truncate: say truncation=True")
         return truncate(row, limit, self._tokenizer.truncation_side)
 
     def _columns(self, rows: Sequence[Spliced], options: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -154,7 +154,7 @@ class TaggedTokenizer:
         if _wanted(options.get("return_token_type_ids"), "token_type_ids" in names):
             fields["token_type_ids"] = [0] * len(row.ids)
         if options.get("return_special_tokens_mask"):
-            fields["special_tokens_mask"] = [int(each in self._codec.specials) for each in row.ids]
+            fields["special_tokens_mask"] = [int(each in self.codec.specials) for each in row.ids]
         if options.get("return_length"):
             fields["length"] = len(row.ids)
         return fields
@@ -179,7 +179,7 @@ def _subclass(original: Any, tagged: TaggedTokenizer) -> type:
         return [tagged.token(plain, each) for each in kept]
 
     def tokenize(self: Any, text: str, *args: Any, **options: Any) -> Any:
-        if not _any_tags(text):
+        if not _any_tags(text) or args or options.get("pair"):
             return original.tokenize(self, text, *args, **options)
         return self.convert_ids_to_tokens(tagged.splice(text, options.get("add_special_tokens", False)).ids)
 

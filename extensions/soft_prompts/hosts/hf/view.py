@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 import secrets
 import threading
@@ -19,8 +18,6 @@ from numpy.typing import NDArray
 from ...errors import UnsupportedModel
 from ...fingerprint import KEY, sample_ids, take
 from ...splice import Seams
-
-_log = logging.getLogger(__name__)
 
 
 def unwrap(model: Any) -> Any:
@@ -70,9 +67,9 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 class ModelView:
     """width and rows of the token embeddings, `embed(ids)`, `inner_ids(text)`; changes nothing."""
 
-    def __init__(self, base: Any, seams: Seams) -> None:
+    def __init__(self, base: Any, codec: Codec) -> None:
         self._base = base
-        self._seams = seams
+        self._codec = codec
         self.rows = self._count_rows()
         self.width = int(self.embed([0]).shape[1])
 
@@ -83,7 +80,8 @@ class ModelView:
 
     def inner_ids(self, text: str) -> list[int]:
         """The ids `text` has where it stands after other text, without specials."""
-        return self._seams.inner(text)
+        self._codec.refresh()
+        return self._codec.seams.inner(text)
 
     def _count_rows(self) -> int:
         embedding = text_embedding(self._base)
@@ -106,44 +104,53 @@ def device_of(embedding: torch.nn.Module) -> torch.device:
 
 def origin_of(base: Any, tokenizer: Any) -> dict[str, str]:
     """The metadata that says which model vectors belong to: base_model and fingerprint."""
-    seams = seams_of(tokenizer)
-    view = ModelView(base, seams)
+    view = ModelView(base, codec_of(tokenizer))
     # Ids beyond the tokenizer are padding of the matrix, which other copies of the model may lack.
     ids = sample_ids(min(view.rows, len(tokenizer)))
     tokens = [str(each) for each in tokenizer.convert_ids_to_tokens(list(ids))]
     name = str(getattr(base.config, "_name_or_path", "") or base.config.model_type)
-    # A local folder's path is nobody's business; its name says enough.
-    name = Path(name).name if os.path.isdir(name) else name
+    # A folder's path is nobody's business; its name says enough. A hub's id has one slash at most.
+    local = os.path.isdir(name) or os.path.isabs(name) or name.startswith(".") or name.count("/") > 1 or "\\" in name
+    name = Path(name.replace("\\", "/")).name if local else name
     return {"base_model": name, KEY: take(view, tokens, ids).to_text()}
 
 
-def seams_of(tokenizer: Any) -> Seams:
-    """How `tokenizer` joins text and tags; of an attached tokenizer, those of its attachment."""
+def codec_of(tokenizer: Any) -> Codec:
+    """How text goes through `tokenizer`; of an attached tokenizer, what its attachment uses."""
     attached = getattr(type(tokenizer), "soft_prompts_text", None)
-    return attached.seams if attached is not None else Codec(tokenizer).seams
+    return attached.codec if attached is not None else Codec(tokenizer)
 
 
 class Codec:
     """A copy of `tokenizer` that knows one more special token, the sentinel, in which tags travel through it.
 
     The copy never pads and never truncates, and is used by one thread at a time: fast tokenizers keep such settings
-    inside and fail when threads disagree.
+    inside and fail when threads disagree. `refresh` makes it anew when the tokenizer has changed since.
     """
 
     def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._lock = threading.RLock()
+        self._build(_state(tokenizer))
+
+    def refresh(self) -> None:
+        """See added tokens, another BOS or another template; costs microseconds where nothing changed."""
+        if (state := _state(self._tokenizer)) != self._made_for:
+            with self._lock:
+                self._build(state)
+
+    def _build(self, state: tuple[Any, ...]) -> None:
         from transformers import AddedToken
 
         self.sentinel = f"<|sp-{secrets.token_hex(8)}|>"
-        self._lock = threading.Lock()
-        self._copy = copy.deepcopy(tokenizer)
+        self._copy = copy.deepcopy(self._tokenizer)
         token = AddedToken(self.sentinel, special=True, normalized=False, lstrip=False, rstrip=False)
         self._copy.add_tokens([token], special_tokens=True)
         self.sentinel_id = int(self._copy.convert_tokens_to_ids(self.sentinel))
         self.specials = {each for each, token in self._copy.added_tokens_decoder.items() if token.special}
         self.specials.update(each for each in self._copy.all_special_ids if each is not None)
         self.seams = Seams(self.encode, self.sentinel, self.sentinel_id)
-        if self.seams.anchored:
-            _log.debug("%s: text after tags is encoded behind an anchor", type(tokenizer).__name__)
+        self._made_for = state
 
     def encode(self, text: str, add_special_tokens: bool) -> list[int]:
         """The ids of `text`, in which sentinels may stand."""
@@ -156,7 +163,9 @@ class Codec:
         with self._lock:
             return str(self._copy.decode(ids, **options))
 
-    def token(self, placeholder_free_id: int) -> str:
-        """The token string of one ordinary id."""
-        with self._lock:
-            return str(self._copy.convert_ids_to_tokens(placeholder_free_id))
+
+def _state(tokenizer: Any) -> tuple[Any, ...]:
+    """What a copy depends on and programs change: added tokens, specials, what is put around a text."""
+    switches = [getattr(tokenizer, name, None) for name in ("add_bos_token", "add_eos_token")]
+    template = getattr(getattr(tokenizer, "backend_tokenizer", None), "post_processor", None)
+    return len(tokenizer), str(tokenizer.special_tokens_map), *switches, template and template.__getstate__()
