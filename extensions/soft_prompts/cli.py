@@ -99,11 +99,14 @@ def _show(options: argparse.Namespace) -> None:
 def _try(options: argparse.Namespace) -> None:
     start = _start(options.name, options.strength)
     try:
+        from transformers.utils import logging
+
         from . import demo
         from .hosts.hf import from_pretrained
         from .hosts.hf.sample import continuation
     except ModuleNotFoundError as missing:
         raise SoftPromptError(f"{missing.name} is needed to run a model: pip install 'soft-prompts[train]'") from None
+    logging.disable_progress_bar()
     try:
         model, tokenizer = from_pretrained(options.model or demo.path(), options.folder)
     except SoftPromptError:

@@ -183,6 +183,8 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _note(problem: OSError) -> None:
+    if isinstance(problem, FileNotFoundError):
+        return  # a library may come later, and a folder may go while it is walked
     _log.warning("%s: %s; its soft prompts are not listed", problem.filename, problem.strerror)
 
 

@@ -1,0 +1,73 @@
+"""What the documents say is run: the README's Python, its commands, the links of every page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soft_prompts import SoftPrompt, cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_readmes_python_runs_from_top_to_bottom(
+    storyteller: tuple[Any, Any], story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_stories.txt").write_text(story, "utf-8")
+    width = storyteller[0].get_input_embeddings().embedding_dim
+    SoftPrompt("noir", np.full((4, width), 0.01)).save("soft_prompts/noir.safetensors")
+    names: dict[str, Any] = {}
+    python = blocks("README.md", "python")
+    assert len(python) == 4
+    for code in python:
+        exec(compile(code, "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "<<sp:noir>>The door opened and" in printed
+    base, held_out = map(float, re.search(r"^([\d.]+) -> ([\d.]+)$", printed, re.MULTILINE).groups())  # type: ignore[union-attr]
+    assert held_out < base
+    assert (tmp_path / "soft_prompts" / "mine.safetensors").exists()
+
+
+def test_the_readmes_commands_exist() -> None:
+    commands = [
+        line.split() for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("soft-")
+    ]
+    assert len(commands) >= 3
+    for command in commands:
+        cli.parser().parse_args([word.strip('"') for word in command[1:3]])
+    installs = [
+        line for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("python install")
+    ]
+    assert installs == ["python install.py demo", "python install.py test"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_specification_holds_a_file_as_it_is_written() -> None:
+    from soft_prompts.formats import native
+
+    example = blocks("docs/format.md", "")[-1].splitlines()
+    data = native.write(SoftPrompt("noir", [[0.5, -1.25], [3, 0]], metadata={"author": "Ann"}))
+    header = "".join(line.strip() for line in example[1:-1])
+    assert data == bytes.fromhex(example[0]) + header.encode() + b" " * 6 + bytes.fromhex(example[-1])
+
+
+def test_the_version_is_in_one_place() -> None:
+    import soft_prompts
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+", soft_prompts.__version__)
+    assert not re.search(r"^version\s*=\s*\"", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
