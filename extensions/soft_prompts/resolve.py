@@ -90,6 +90,8 @@ class Resolver:
         try:
             return self._library.variants(name)
         except UnknownPrompt as problem:
+            if self._library.near(name):
+                raise  # a slip of the pen, and the message says so
             raise UnknownPrompt(f"{problem} {hint}") from None
 
     def _choose(self, candidates: Sequence[Prompt]) -> SoftPrompt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from itertools import count
@@ -114,10 +115,10 @@ def _report(prompt: SoftPrompt) -> None:
 
 
 def _go_on(name: str) -> None:
-    command = Path(sys.executable).parent / "soft-prompts"
+    command = os.path.relpath(Path(sys.executable).parent / "soft-prompts")
     print(
         f"\nGo on:\n"
-        f'  {command} try {name} "One morning"\n'
+        f'  {command} try {name} "Once upon a time"\n'
         f"  {command} list\n"
         f"  or in Python, with a text and a model of your own: README.md, 'In Python'"
     )

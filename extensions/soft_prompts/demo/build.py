@@ -91,7 +91,8 @@ class Progress:
 
 def tokenizer_texts() -> Iterator[str]:
     """What the tokenizer learns from: documents of all kinds, and names and rare words often enough to be one token."""
-    yield from islice(training_documents(SEED, facts=20), 4000)
+    mix = {"lore": 0.30, "story": 0.60, "stories": 0.08, "questions": 0.02, RARE: 0.005}
+    yield from islice(training_documents(SEED, facts=20, mix=mix), 4000)
     yield corpus(RARE, documents=300, seed=SEED)
     people = words.WOMEN + words.MEN
     things = words.GARMENTS + words.COLOURS + words.ANIMALS + words.THINGS + words.INSTRUMENTS
