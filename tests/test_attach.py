@@ -187,8 +187,8 @@ def test_wrapped_models(model: Any, tokenizer: Any, prompt: SoftPrompt) -> None:
     compiled = torch.compile(model, backend="eager")
     with soft_prompts.attach(compiled, tokenizer, prompts=[plain]):
         soft = tokenizer("The door" + plain + " and", return_tensors="pt")["input_ids"]
-        for wrapper in (model, compiled):
-            wrapper.generate(soft, max_new_tokens=3, do_sample=False, pad_token_id=3)
+        made = [each.generate(soft, max_new_tokens=3, do_sample=False, pad_token_id=3) for each in (model, compiled)]
+        assert torch.equal(*made)
         with torch.no_grad():
             torch.testing.assert_close(compiled(soft).logits, model(soft).logits)
 

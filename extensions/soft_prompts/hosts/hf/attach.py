@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -20,8 +19,6 @@ from .injection import Injection
 from .selftest import check
 from .tokenizer import TaggedTokenizer
 from .view import Codec, ModelView, codec_of, origin_of, text_embedding, unwrap
-
-_log = logging.getLogger(__name__)
 
 _FOR_BOTH = ("revision", "subfolder", "cache_dir", "token", "local_files_only", "trust_remote_code")
 
