@@ -34,11 +34,14 @@ container  tags
 prompt
 fingerprint  formats.*
 formats
+folder
+entry
 library
 watch  slots  splice
 resolve
 soft_prompts
-hosts  hosts.hf*  hosts.llamacpp
+hosts  hosts.protocol  hosts.wrapped
+hosts.hf*  hosts.llamacpp
 hosts.webui*
 trainer.data*
 trainer*

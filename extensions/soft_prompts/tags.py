@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 LONGEST_NAME = 200
@@ -82,6 +82,29 @@ def join(pieces: Iterable[Piece]) -> str:
         else:
             out.append(_escape(piece, before_tag=isinstance(following, Tag)))
     return "".join(out)
+
+
+def replace(text: str, change: Callable[[str], str]) -> str:
+    """`replace(text, str.upper)`: every tag as it is written, escaped ones too, changed; all around it is kept."""
+    out = []
+    end = 0
+    for _, start, stop in _tags(text):
+        out += [text[end:start], change(text[start:stop])]
+        end = stop
+    return "".join([*out, text[end:]])
+
+
+def without(pieces: Iterable[Piece], dropped: Collection[Tag]) -> list[Piece]:
+    """The pieces without some of their tags; the texts around them become one, as if no tag had stood there."""
+    kept: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Tag) and piece in dropped:
+            continue
+        if isinstance(piece, str) and kept and isinstance(kept[-1], str):
+            kept[-1] += piece
+        else:
+            kept.append(piece)
+    return kept
 
 
 def has_tags(text: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Verdict = Literal[
-    "fits", "relative", "unknown", "text", "stranger", "width", "unreadable", "shadowed", "no model"
+    "fits", "relative", "unknown", "text", "stranger", "width", "unreadable", "shadowed", "missing", "no model"
 ]
 
 
@@ -77,7 +77,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a pin counts. key: "everywhere", "character:Emma" or "chat:20261125-08-09"; label: in the writer's words."""
+    """Where a pin counts. key: "everywhere", "character:Emma" or "chat:20261125-08-09"; label: in a writer's words."""
 
     key: str
     label: str
@@ -87,7 +87,7 @@ EVERYWHERE = Scope("everywhere", "everywhere")
 
 
 class Host(Protocol):
-    """What a panel asks of its host. Every method may be called from any thread; those that fail raise SoftPromptError."""
+    """What a panel asks of its host. Any thread may call any method; those that fail raise SoftPromptError."""
 
     @property
     def folder(self) -> str:

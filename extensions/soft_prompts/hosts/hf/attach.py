@@ -13,11 +13,12 @@ from ...fingerprint import Fit
 from ...library import Library
 from ...prompt import SoftPrompt
 from ...resolve import Resolver
-from ...slots import Slots
+from ...slots import Slot, Slots
+from ...tags import Tag
 from .generation import SafeGeneration, neutral_id
 from .injection import Injection
 from .selftest import check
-from .tokenizer import TaggedTokenizer
+from .tokenizer import TaggedTokenizer, Unresolved
 from .view import Codec, ModelView, codec_of, origin_of, text_embedding, unwrap
 
 _FOR_BOTH = ("revision", "subfolder", "cache_dir", "token", "local_files_only", "trust_remote_code")
@@ -26,9 +27,12 @@ _FOR_BOTH = ("revision", "subfolder", "cache_dir", "token", "local_files_only", 
 class Attachment:
     """What `attach` returns: a context, or an object to `close()`. model and tokenizer are the ones given."""
 
-    def __init__(self, model: Any, tokenizer: Any, resolver: Resolver, slots: Slots, undo: ExitStack) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, view: ModelView, resolver: Resolver, slots: Slots, undo: ExitStack
+    ) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.view = view
         self.slots = slots
         self._resolver = resolver
         self._undo = undo
@@ -36,6 +40,10 @@ class Attachment:
     def fit(self, prompt: SoftPrompt) -> Fit:
         """Whether `prompt` was made for this model, and why (not)."""
         return self._resolver.fit(prompt)
+
+    def place(self, tag: Tag) -> Slot:
+        """The ids and vectors that `tag` means here; raises as `Resolver.place` does."""
+        return self._resolver.place(tag)
 
     def close(self) -> None:
         """Undo everything, the last change first; a second call does nothing. Let running generations end before."""
@@ -58,12 +66,14 @@ def attach(
     prompts: Iterable[SoftPrompt] = (),
     allow_strangers: bool = False,
     self_test: bool = True,
+    unresolved: Unresolved | None = None,
 ) -> Attachment:
     """`with attach(model, tokenizer, library): ...` mutates both; undone on exit or by `close()`.
 
     model: any causal language model of Transformers, also inside PEFT, DDP or torch.compile. library: a Library or a
     folder. prompts: soft prompts known by name besides the library's. allow_strangers: take prompts that were made for
     another model of equal width. self_test: make sure, in two short runs, that this model takes soft vectors as tokens.
+    unresolved: called with (tag, problem) for a tag that cannot be used, which is then left out; else that raises.
 
     Raises UnsupportedModel, and leaves model and tokenizer as they were.
     """
@@ -78,14 +88,14 @@ def attach(
     injection = Injection(base, slots)
     generation = SafeGeneration(base, injection, neutral_id(base, tokenizer))
     resolver = Resolver(view, slots, library, prompts, allow_strangers)
-    tagged = TaggedTokenizer(tokenizer, codec, resolver, slots)
+    tagged = TaggedTokenizer(tokenizer, codec, resolver, slots, unresolved)
     with ExitStack() as undo:
         _install(undo, injection.install, injection.remove)
         _install(undo, generation.install, generation.remove)
         if self_test:
             check(base, view, injection)
         _install(undo, tagged.install, tagged.remove)
-        return Attachment(model, tokenizer, resolver, slots, undo.pop_all())
+        return Attachment(model, tokenizer, view, resolver, slots, undo.pop_all())
     raise AssertionError("an ExitStack without a suppressing exit returns or raises")
 
 

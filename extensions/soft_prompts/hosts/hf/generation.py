@@ -7,32 +7,34 @@ ids.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import torch
-from transformers import (
-    EncoderRepetitionPenaltyLogitsProcessor,
-    LogitsProcessorList,
-    RepetitionPenaltyLogitsProcessor,
-    StoppingCriteriaList,
-    UnbatchedClassifierFreeGuidanceLogitsProcessor,
-)
+from transformers import LogitsProcessorList, StoppingCriteriaList, UnbatchedClassifierFreeGuidanceLogitsProcessor
 
 from ...errors import UnsupportedInput
 from ...slots import FIRST_ID
+from ..wrapped import Wrapped
 from .injection import Injection
 
-_PENALTIES = (RepetitionPenaltyLogitsProcessor, EncoderRepetitionPenaltyLogitsProcessor)
+_PENALTIES = frozenset(
+    {
+        "RepetitionPenaltyLogitsProcessor",
+        "EncoderRepetitionPenaltyLogitsProcessor",
+        "RepetitionPenaltyLogitsProcessorWithRange",
+        "PresencePenaltyLogitsProcessor",
+        "FrequencyPenaltyLogitsProcessor",
+    }
+)
+"""By name, because hosts bring their own: what punishes each id that it sees, and some the more the oftener."""
 
 
 class SafeProcessors(LogitsProcessorList):
     """A LogitsProcessorList whose processors never see a placeholder id.
 
-    Penalties see an id that stands in the row anyway, so that nothing more is penalised; classifier-free guidance
-    runs the model itself and gets the ids as they are; all others see the neutral id.
+    Penalties see the words only, so that nothing more is penalised, and none the oftener; classifier-free guidance
+    runs the model itself and gets the ids as they are; all others see the neutral id, in a row of the same length.
     """
 
     def __init__(self, processors: Any, neutral: int) -> None:
@@ -42,10 +44,12 @@ class SafeProcessors(LogitsProcessorList):
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> Any:
         if not has_placeholders(input_ids):
             return super().__call__(input_ids, scores, **kwargs)
-        neutral, present = with_neutral(input_ids, self._neutral), with_present(input_ids, self._neutral)
+        neutral = with_neutral(input_ids, self._neutral)
         for processor in self:
-            ids = present if isinstance(processor, _PENALTIES) else neutral
-            if isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor):
+            ids = neutral
+            if type(processor).__name__ in _PENALTIES:
+                ids = words_of(input_ids, self._neutral)
+            elif isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor):
                 ids = input_ids
             # A list of one: the list knows which arguments a processor takes.
             scores = LogitsProcessorList([processor])(ids, scores, **kwargs)
@@ -73,7 +77,7 @@ class SafeGeneration:
         self._base = base
         self._injection = injection
         self._neutral = neutral
-        self._wrapped: list[_Wrapped] = []
+        self._wrapped: list[Wrapped] = []
 
     def install(self) -> None:
         for name, around in (
@@ -83,7 +87,7 @@ class SafeGeneration:
             ("_get_candidate_generator", self._candidate_generator),
         ):
             if hasattr(self._base, name):
-                self._wrapped.append(_Wrapped(self._base, name, around).install())
+                self._wrapped.append(Wrapped(self._base, name, around).install())
 
     def remove(self) -> None:
         while self._wrapped:
@@ -131,45 +135,6 @@ class SafeGeneration:
         return generator
 
 
-class _Wrapped:
-    """One method of one object, called through `around(original, *args, **kwargs)`."""
-
-    def __init__(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
-        self._owner = owner
-        self._name = name
-        self._around: Callable[..., Any] | None = around
-        self._previous = vars(owner).get(name)
-        method = getattr(owner, name)
-        functools.update_wrapper(self, method)
-        self.__signature__ = inspect.signature(method)
-
-    def install(self) -> _Wrapped:
-        setattr(self._owner, self._name, self)
-        return self
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._around is None:  # somebody kept the method of an attachment that is closed by now
-            return self._original()(*args, **kwargs)
-        return self._around(self._original(), *args, **kwargs)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        # A copy of the model has the hooks, so it must have the safe lists, too; but for itself, not for the original.
-        copied = memo.get(id(self._owner), self._owner)
-        return _Wrapped(copied, self._name, self._around) if self._around else self._original()
-
-    def restore(self) -> None:
-        if vars(self._owner).get(self._name) is self:
-            delattr(self._owner, self._name)
-            if self._previous is not None:
-                setattr(self._owner, self._name, self._previous)
-        self._around = None
-
-    def _original(self) -> Callable[..., Any]:
-        if self._previous is not None:
-            return self._previous  # type: ignore[no-any-return]
-        return getattr(type(self._owner), self._name).__get__(self._owner)  # type: ignore[no-any-return]
-
-
 def has_placeholders(ids: Any) -> TypeGuard[torch.Tensor]:
     """Whether a tensor of ids holds any that stands for a soft vector; False for all that is no tensor of ids."""
     return isinstance(ids, torch.Tensor) and not ids.is_floating_point() and bool((ids >= FIRST_ID).any())
@@ -189,6 +154,15 @@ def with_present(ids: torch.Tensor, neutral: int) -> torch.Tensor:
     last = ids.shape[-1] - 1 - (~mask).flip(-1).int().argmax(dim=-1, keepdim=True)
     present = ids.gather(-1, last).masked_fill(mask.all(dim=-1, keepdim=True), neutral)
     return torch.where(mask, present, ids)
+
+
+def words_of(ids: torch.Tensor, neutral: int) -> torch.Tensor:
+    """(batch, length) ids without the placeholders; several rows keep their length, so there `with_present` stands in.
+
+    A row shorter than a penalty's range reaches further back, as it does without a soft prompt.
+    """
+    words = ids < FIRST_ID
+    return ids[words].unsqueeze(0) if len(ids) == 1 and bool(words.any()) else with_present(ids, neutral)
 
 
 def neutral_id(base: Any, tokenizer: Any) -> int:

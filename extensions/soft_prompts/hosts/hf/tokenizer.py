@@ -14,13 +14,16 @@ from typing import Any
 from transformers import BatchEncoding
 from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 
-from ...errors import UnknownPlaceholder, UnsupportedInput
+from ...errors import SoftPromptError, UnknownPlaceholder, UnsupportedInput
 from ...prompt import SoftPrompt, TaggedText
 from ...resolve import Resolver
-from ...slots import FIRST_ID, Slots
+from ...slots import FIRST_ID, Slot, Slots
 from ...splice import Spliced, truncate
-from ...tags import Tag, has_tags, parse
+from ...tags import Tag, has_tags, parse, without
 from .view import Codec
+
+Unresolved = Callable[[Tag, SoftPromptError], None]
+"""`unresolved(tag, problem)` is told of a tag that cannot be used; the text then goes on without it."""
 
 _REFUSED = {
     "return_offsets_mapping": "offsets into a text whose tags are vectors mean nothing",
@@ -34,11 +37,14 @@ _REFUSED = {
 class TaggedTokenizer:
     """Mutates the tokenizer: its class, until `remove()`."""
 
-    def __init__(self, tokenizer: Any, codec: Codec, resolver: Resolver, slots: Slots) -> None:
+    def __init__(
+        self, tokenizer: Any, codec: Codec, resolver: Resolver, slots: Slots, unresolved: Unresolved | None = None
+    ) -> None:
         self._tokenizer = tokenizer
         self.codec = codec
         self._resolver = resolver
         self._slots = slots
+        self._unresolved = unresolved
         self._original: type = type(tokenizer)
 
     def install(self) -> None:
@@ -69,8 +75,18 @@ class TaggedTokenizer:
         self.codec.refresh()
         carried: Mapping[str, SoftPrompt] = text.prompts if isinstance(text, TaggedText) else {}
         pieces = parse(text)
-        slots = {piece: self._resolver.place(piece, carried) for piece in pieces if isinstance(piece, Tag)}
-        return self.codec.seams.splice(pieces, lambda tag: slots[tag].ids, add_special_tokens)
+        slots = {piece: self._place(piece, carried) for piece in pieces if isinstance(piece, Tag)}
+        pieces = without(pieces, [tag for tag, slot in slots.items() if slot is None])
+        return self.codec.seams.splice(pieces, lambda tag: slots[tag].ids, add_special_tokens)  # type: ignore[union-attr]
+
+    def _place(self, tag: Tag, carried: Mapping[str, SoftPrompt]) -> Slot | None:
+        try:
+            return self._resolver.place(tag, carried)
+        except SoftPromptError as problem:
+            if self._unresolved is None:
+                raise
+            self._unresolved(tag, problem)
+            return None
 
     def decode(self, plain: Callable[..., str], ids: Any, skip_special_tokens: bool = False, **options: Any) -> str:
         """What `_decode` gives, with tags where placeholder ids stand."""
