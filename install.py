@@ -4,6 +4,9 @@
 The environment is the active one if it already serves, else the folder .venv, pinned by constraints/newest.txt; with
 `--constraints host` it is .venv-host, with what text-generation-webui pins. A torch that is already there is kept.
 Standard library only. Nothing outside the environment is changed; delete its folder and it is gone.
+
+`python install.py webui FOLDER` installs the extension into the text-generation-webui in that folder, needs no
+environment of ours, and is taken back with --uninstall. `python install.py webui --help` says the rest.
 """
 
 import argparse
@@ -261,10 +264,21 @@ def run(command: list[str]) -> int:
             return child.wait()  # it was interrupted as well, and has something to say
 
 
+def webui(arguments: list[str]) -> int:
+    """What installs into a webui is part of the extension, and is loaded by its path: nothing is installed here."""
+    folder = ROOT / "extensions" / "soft_prompts" / "hosts" / "webui" / "deploy"
+    file = str(folder / "__init__.py")
+    spec = importlib.util.spec_from_file_location("soft_prompts_deploy", file, submodule_search_locations=[str(folder)])
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return int(module.main(arguments, ROOT))
+
+
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout, allow_abbrev=False)
-    parser.add_argument("what", choices=["demo", "test"], help="what to do; arguments after it are handed on")
+    parser.add_argument("what", choices=["demo", "test", "webui"], help="what to do; what follows is handed on")
     parser.add_argument("--constraints", choices=list(FOLDERS), help="which versions to install (default: newest)")
     parser.add_argument("--venv", type=Path, metavar="FOLDER", help="the environment (default: .venv, .venv-host, ...)")
     known, rest = parser.parse_known_args(arguments)
@@ -272,7 +286,12 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options, rest = parse(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["webui"]:
+        return webui(words[1:])
+    options, rest = parse(words)
+    if options.what == "webui":
+        return webui(rest)
     chosen = options.constraints or "newest"
     venv = Path(os.path.abspath(options.venv or ROOT / FOLDERS[chosen]))
     try:
