@@ -22,6 +22,9 @@ from .errors import InvalidFile
 LARGEST_HEADER = 1 << 20
 """Bytes. A soft prompt's header is a few kilobytes; the container's own bound (100 MB) would let a file stall us."""
 
+_FIRST = 1 << 14
+"""Bytes that are read of a file at first: a header with a model's fingerprint fits into it."""
+
 _DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would turn line ends into two bytes
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
@@ -69,10 +72,14 @@ def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 def read_header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """(tensor entries, metadata) of the file at `path`, without reading its tensors."""
-    total = path.stat().st_size
-    with path.open("rb") as file:
-        size = header_size(file.read(8), total)
-        return parse_header(file.read(size), total - 8 - size)
+    # One read serves all but the largest headers, and what is measured is the file that is read.
+    with path.open("rb", buffering=0) as file:
+        total = os.fstat(file.fileno()).st_size
+        data = file.read(_FIRST)
+        size = header_size(data[:8], total)
+        while len(data) < 8 + size and (more := file.read(8 + size - len(data))):
+            data += more
+    return parse_header(data[8 : 8 + size], total - 8 - size)
 
 
 def header_size(first: bytes, total: int) -> int:
@@ -123,7 +130,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def _is_text(value: Any) -> bool:
     # JSON can spell half a character (a lone surrogate), which can be neither shown nor written.
-    return isinstance(value, str) and value == value.encode("utf-8", "ignore").decode()
+    return isinstance(value, str) and (value.isascii() or value == value.encode("utf-8", "ignore").decode())
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ one.
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from ..errors import InvalidFile, SoftPromptError
@@ -49,7 +51,7 @@ def load_any(path: Path, name: str) -> Prompt:
     try:
         if problem := unreadable(path):
             raise InvalidFile(problem)
-        return read(path.read_bytes(), name, path.suffix.lower())
+        return read(_whole(path), name, path.suffix.lower())
     except OSError as problem:
         raise InvalidFile(f"{path}: {problem.strerror or problem}; check the name and the permissions") from None
     except SoftPromptError as problem:
@@ -65,18 +67,30 @@ def read(data: bytes, name: str, suffix: str = "") -> Prompt:
     raise InvalidFile(_no_format(data, suffix))
 
 
-def unreadable(path: Path) -> str:
-    """Why the file at `path` need not even be opened; empty when it may be."""
-    if path.is_dir():
+def unreadable(path: Path, status: os.stat_result | None = None) -> str:
+    """Why the file at `path` need not even be opened; empty when it may be. status: its stat, where that is known."""
+    status = status or path.stat()
+    if stat.S_ISDIR(status.st_mode):
         return "it is a folder, not a file: rename it, or put prompts into it"
-    size = path.stat().st_size
-    if not path.is_file():
+    if not stat.S_ISREG(status.st_mode):
         return "it is no ordinary file"
-    if size == 0:
+    if status.st_size == 0:
         return "it is empty: a copy or a download that failed?"
-    if size > LARGEST_FILE:
-        return f"it is {size:,} bytes large, more than any soft prompt ({LARGEST_FILE:,}); is it a model?"
+    if status.st_size > LARGEST_FILE:
+        return f"it is {status.st_size:,} bytes large, more than any soft prompt ({LARGEST_FILE:,}); is it a model?"
     return ""
+
+
+def _whole(path: Path) -> bytes:
+    # A file that is replaced stays whole for who has it open; one that is rewritten in its place may be half of each.
+    for _ in range(3):
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            data = file.read()
+            after = os.fstat(file.fileno())
+        if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, len(data)):
+            return data
+    raise InvalidFile("it is being written just now: try again when that is done")
 
 
 def _name_of(path: Path) -> str:

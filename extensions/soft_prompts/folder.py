@@ -1,0 +1,185 @@
+"""`Folders("soft_prompts/").candidates("people/emma")`: which files bear a name, and when a look may be believed.
+
+A folder's own signature changes whenever a name in it comes or goes, so what was read of it holds as long as its
+signature does, with one exception: the clock of a file system goes in steps, and two changes within one step leave the
+same signature. What was read within the step of the last change is therefore read again (git calls this racily clean).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from .formats import FOREIGN, READABLE
+from .tags import LONGEST_NAME
+
+_log = logging.getLogger(__name__)
+
+Signature = tuple[int, ...]
+"""Of a file or folder: time of the last change first, in nanoseconds; empty where there is none."""
+
+_ENDINGS = (*READABLE, *FOREIGN)
+
+
+def signed(status: os.stat_result) -> Signature:
+    """The signature in what `os.stat` says; with st_ctime a change of the permissions counts too."""
+    return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev, status.st_ctime_ns)
+
+
+def signature(path: str | os.PathLike[str]) -> Signature:
+    """The signature of what stands at `path`, through links."""
+    try:
+        return signed(os.stat(path))
+    except OSError:
+        return ()
+
+
+def step(found: Signature) -> float:
+    """Seconds within which the file system's clock may stand still: FAT counts in 2 s, others at least in 0.02 s."""
+    return 0.1 if _stamp(found) % 1_000_000_000 else 2.5
+
+
+def settled(found: Signature) -> bool:
+    """Whether a file with this signature, seen now, can no longer change without changing it."""
+    return abs(time.time_ns() - _stamp(found)) > step(found) * 1e9
+
+
+def _stamp(found: Signature) -> int:
+    # Copying tools set the time of the change back; nobody can set st_ctime. On Windows that is the time of creation.
+    return found[0] if os.name == "nt" else found[4]
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """What one look into a folder found: {name without variant and ending: file names} and {name: folder names}."""
+
+    files: Mapping[str, tuple[str, ...]]
+    folders: Mapping[str, tuple[str, ...]]
+    signature: Signature = ()
+    since: float = 0.0  # when the signature was seen first
+    looked: float = 0.0
+    certain: bool = True  # nothing can have changed within the step of the signature
+
+    @property
+    def ripe(self) -> bool:
+        """Whether another look would make certain what this one could not."""
+        return not self.certain and time.monotonic() - self.since > step(self.signature)
+
+
+class Folders:
+    """The folders of a library; `ignore` are file names at the top that are no prompts. Threads may share it."""
+
+    def __init__(self, top: str, ignore: frozenset[str] = frozenset()) -> None:
+        self._top = top
+        self._ignore = ignore
+        self._known: dict[str, Folder] = {}
+        self._refused: set[str] = set()
+
+    def candidates(self, name: str, within: float = float("inf")) -> list[str]:
+        """The paths of the files that bear `name`; what was read of a folder counts for `within` seconds at most.
+
+        Only folders on the way to the name are looked at, and only what a look found is ever joined to a path.
+        """
+        *parents, last = name.split("/")
+        level: list[tuple[str, tuple[object, ...]]] = [(self._top, ())]
+        for part in parents:
+            level = [
+                (os.path.join(path, each), above)
+                for path, folder, above in self._open(level, within)
+                for each in folder.folders.get(part, ())
+            ]
+        opened = self._open(level, within)
+        return [os.path.join(path, each) for path, folder, _ in opened for each in folder.files.get(last, ())]
+
+    def walk(self) -> Iterator[tuple[str, str, Folder]]:
+        """(path, name with a slash behind it, Folder) for every folder, each looked at anew."""
+        pending: list[tuple[str, str, tuple[object, ...]]] = [(self._top, "", ())]
+        known = {}
+        while pending:
+            place, prefix, before = pending.pop()
+            for path, folder, above in self._open([(place, before)], 0):
+                yield path, prefix, folder
+                known[path] = folder
+                for name, each in folder.folders.items():
+                    if len(prefix) + len(name) < LONGEST_NAME:  # no file below could be named
+                        pending += [(os.path.join(path, one), f"{prefix}{name}/", above) for one in each]
+        self._known = known
+
+    def stale(self) -> bool:
+        """Whether any folder has changed, or may have changed, since it was looked at; costs one stat each."""
+        known = self._known
+        return self._top not in known or any(
+            folder.ripe or signature(path) != folder.signature for path, folder in list(known.items())
+        )
+
+    def paths(self) -> list[str]:
+        """Every folder that was looked at, the top first."""
+        return list(self._known)
+
+    def _open(
+        self, level: list[tuple[str, tuple[object, ...]]], within: float
+    ) -> Iterator[tuple[str, Folder, tuple[object, ...]]]:
+        for path, above in level:
+            folder = self._at(path, within)
+            # A writer may link a folder of prompts into the library; a link back to where it stands comes to an end.
+            itself = folder.signature[2:4] if any(folder.signature[2:3]) else os.path.realpath(path)
+            if itself not in above:
+                yield path, folder, (*above, itself)
+
+    def _at(self, path: str, within: float) -> Folder:
+        known = self._known.get(path)
+        # Before the look: what changes during it is then looked at once more.
+        found = signature(path)
+        now = time.monotonic()
+        same = known is not None and known.signature == found
+        if known is not None and same and known.certain and now - known.looked < within:
+            return known
+        since = known.since if known is not None and same else now
+        files, folders = self._names(path) if found else ({}, {})
+        # By our own clock, not by the drive's: one that is wrong, or a time in the future, does no harm.
+        folder = Folder(files, folders, found, since, now, not found or now - since > step(found))
+        self._known[path] = folder
+        return folder
+
+    def _names(self, path: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+        files: dict[str, tuple[str, ...]] = {}
+        folders: dict[str, tuple[str, ...]] = {}
+        ignore = self._ignore if path == self._top else ()
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or entry.name in ignore:
+                        continue
+                    name = entry.name if entry.name.isascii() else unicodedata.normalize("NFC", entry.name)
+                    if _is_file(entry):
+                        stem = os.path.splitext(name)[0].partition("@")[0]
+                        files[stem] = (*files.get(stem, ()), entry.name)
+                    elif _is_folder(entry):
+                        folders[name] = (*folders.get(name, ()), entry.name)
+            self._refused.discard(path)
+        except OSError as problem:
+            self._complain(path, problem)
+        return files, folders
+
+    def _complain(self, path: str, problem: OSError) -> None:
+        # A folder may go while it is walked; anything else is said once, not with every look.
+        if not isinstance(problem, FileNotFoundError | NotADirectoryError) and path not in self._refused:
+            self._refused.add(path)
+            _log.warning("%s: %s; its soft prompts are not listed", path, problem.strerror)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    ending = os.path.splitext(entry.name)[1].lower()
+    # A folder x.safetensors is a mistake to be told of, a folder x.json is a folder.
+    return ending == ".safetensors" or (ending in _ENDINGS and not _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
