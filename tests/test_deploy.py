@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,101 +16,9 @@ import pytest
 from soft_prompts.hosts.webui import deploy
 from soft_prompts.hosts.webui.deploy import files, packages, place
 
+from .webui_machine import NEEDED, WEBUI, Machine, lay, tree
+
 ROOT = Path(__file__).resolve().parents[1]
-NEEDED = {
-    "script.py": "params = {}\n",
-    "install.py": "",
-    "requirements.txt": "numpy\nwatchdog\n",
-    "LICENSE": "MIT",
-    "extensions/soft_prompts/__init__.py": '__version__ = "1.2.3"\n',
-    "extensions/soft_prompts/script.py": "",
-    "extensions/soft_prompts/demo/storyteller/model.safetensors": "weights",
-    "trainer/__init__.py": "",
-}
-STRAY = {"README.md": "", ".git/config": "", "trainer/__pycache__/x.cpython-311.pyc": "", "trainer/.notes.swp": ""}
-WEBUI = {
-    "server.py": "",
-    "modules/shared.py": "settings = {\n    'default_extensions': [],\n}\n",
-    "modules/extensions.py": "",
-    "modules/utils.py": "user_ext_path = shared.user_data_dir / 'extensions'",
-    "modules/paths.py": "if (script_dir.parent / 'app').exists():",
-    "requirements/full/requirements.txt": "accelerate==1.12.*\nnumpy==2.2.*\nPillow>=9.5.0\n",
-    "user_data/CMD_FLAGS.txt": "# flags\n--api\n",
-    "user_data/extensions/place-your-extensions-here.txt": "",
-}
-
-
-def lay(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(text.encode())
-    return folder
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything in a folder; None for a folder."""
-    found = (path for path in folder.rglob("*"))
-    return {path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes() for path in found}
-
-
-class Machine:
-    """A webui, a checkout, and a Python that only notes what it is asked; `pip` is what pip does when it installs."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.checkout = lay(folder / "a checkout", {**NEEDED, **STRAY}).resolve()
-        self.webui = lay(folder / "a webui", WEBUI).resolve()
-        self.python = self.environment(self.webui / "venv")
-        self.has = {"numpy": "2.2.6", "pip": "25.0", "gradio": "4.37.2", "pyyaml": "6.0"}
-        self.needs: dict[str, list[str]] = {}
-        self.pip = {"watchdog": "6.0.0"}
-        self.fails = ""
-        self.asked: list[list[str]] = []
-        self.dead: set[Path] = set()
-        self.yaml = True
-        monkeypatch.setattr(packages, "ask", self.ask)
-        monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-        monkeypatch.delenv("CONDA_PREFIX", raising=False)
-
-    @staticmethod
-    def environment(folder: Path) -> Path:
-        name = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-        return lay(folder, {name: ""}) / name
-
-    @property
-    def user_data(self) -> Path:
-        return self.webui / "user_data"
-
-    @property
-    def target(self) -> Path:
-        return self.user_data / "extensions" / "soft_prompts"
-
-    def settings(self, text: str | None = None) -> str:
-        path = self.user_data / "settings.yaml"
-        if text is not None:
-            path.write_bytes(text.encode())
-        return path.read_bytes().decode()
-
-    def ask(self, python: Path, arguments: list[str], told: str = "") -> tuple[int, str, str]:
-        if python in self.dead:
-            return 127, "", "no such file"
-        if arguments[1] == packages.INSPECT:
-            return 0, json.dumps({"version": "3.11.7", "packages": self.has, "needs": self.needs}), ""
-        if arguments[0] == "-c":
-            if not self.yaml:
-                return 1, "", "No module named yaml"
-            done = subprocess.run([sys.executable, *arguments], input=told, capture_output=True, encoding="utf-8")
-            return done.returncode, done.stdout, done.stderr
-        self.asked.append(arguments[2:])
-        if self.fails:
-            return 1, "", self.fails
-        if "install" in arguments:
-            self.has = {**self.has, **self.pip}
-        else:
-            self.has = {name: version for name, version in self.has.items() if name not in arguments[3:]}
-        return 0, "", ""
-
-    def run(self, *words: str, code: int = 0, checkout: Path | None = None) -> None:
-        assert deploy.main([str(self.webui), *words], checkout or self.checkout) == code
 
 
 @pytest.fixture
@@ -429,3 +338,12 @@ def test_install_py_hands_over_in_a_bare_python(words: list[str], tmp_path: Path
     done = subprocess.run(bare, cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert done.stderr.startswith(f"\nThere is no folder {tmp_path / 'nowhere'}.\n"), done.stderr
     assert done.returncode == 1
+
+
+def test_the_lines_of_the_page_are_understood(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "webui.md").read_text("utf-8")
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"install\.py webui (.*)", blocks)
+    assert len(lines) >= 4
+    for line in lines:
+        deploy.parse(shlex.split(line, posix=False), tmp_path)

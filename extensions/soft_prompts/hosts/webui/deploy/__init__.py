@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import enabling, files, packages, place
-from .failure import ByHand, Failure
+from .failure import ByHand, Failure, shown
 from .files import NAME, Record
 from .steps import Webui, add_packages, disable, enable, make, put, remove_packages, take
 
@@ -95,7 +95,8 @@ def install(webui: Webui, options: argparse.Namespace) -> int:
     )
     print(f"Start the webui, or close it and start it again. Drop soft prompts into {webui.library}")
     print("and type <<sp:name>> wherever you write: name is the file's name without its ending.")
-    print(f'To undo: python "{webui.installer(own)}" webui "{webui.typed}" --uninstall')
+    words = (sys.executable, webui.installer(own), "webui", webui.typed, "--uninstall")
+    print("To undo:", *(shown(word) for word in words))
     return problems
 
 

@@ -19,7 +19,9 @@ from .failure import ByHand
 KEY = re.compile(r"""^(?:default_extensions|"default_extensions"|'default_extensions')[ \t]*:(?=[ \t\r\n]|\Z)""", re.M)
 FLOW = re.compile(r"""[ \t]*\[((?:"[^"\n]*"|'[^'\n]*'|[^\]\["'#{}&*!])*)\](?=[ \t]*(?:[ \t]#[^\n]*)?(?:\r?\n|\Z))""")
 REST = re.compile(r"[ \t]*(?:[ \t]#[^\n]*)?(?:\r?\n|\Z)")
-ITEM = re.compile(r"""([ \t]*)-[ \t]+(?:"([^"\\\n]*)"|'([^'\n]*)'|([\w./-]+))[ \t]*(?:[ \t]#[^\n]*)?(?:\r?\n|\Z)""")
+ITEM = re.compile(
+    r"""([ \t]*)-[ \t]+(?:"([^"\\\n]*)"|'([^'\n]*)'|(\w[^\n#:"'\[\]{},]*?))[ \t]*(?:[ \t]#[^\n]*)?(?:\r?\n|\Z)"""
+)
 UNUSUAL = "default_extensions is written there in a way that is left alone"
 BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class Failure(Exception):
     """What went wrong and what to do next."""
@@ -9,3 +11,8 @@ class Failure(Exception):
 
 class ByHand(Failure):
     """One step that the user has to do; everything else is done."""
+
+
+def shown(path: str | Path) -> str:
+    """A path to be typed: in quotes only where it must be, as PowerShell runs no program whose name is quoted."""
+    return f'"{path}"' if " " in str(path) else str(path)

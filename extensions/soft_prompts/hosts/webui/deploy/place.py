@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from .failure import Failure
+from .failure import Failure, shown
 from .packages import Inventory, inspect
 
 HINT = "Type the folder of text-generation-webui, the one with server.py in it: python install.py webui FOLDER"
@@ -43,7 +43,7 @@ def folder_of(path: Path) -> Path:
         if is_webui(folder):
             return folder
     inner = [child for child in children(start) if is_webui(child) or is_webui(child / "app")]
-    hint = f'Did you mean this one? python install.py webui "{inner[0]}"' if inner else HINT
+    hint = f"Did you mean this one? python install.py webui {shown(inner[0])}" if inner else HINT
     raise Failure(f"{path} is no text-generation-webui: it holds no server.py with modules/ beside it.\n{hint}")
 
 

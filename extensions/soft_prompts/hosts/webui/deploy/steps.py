@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import enabling, files, packages, place
-from .failure import ByHand, Failure
+from .failure import ByHand, Failure, shown
 from .files import NAME, Record
 from .packages import Inventory
 
@@ -62,7 +62,7 @@ class Webui:
         return (
             f"{there} holds soft prompts already, and two at once would disturb each other.\n"
             "To go on with that one: update it (git pull, if it is a clone), then type\n"
-            f'python "{there / "install.py"}" webui "{self.typed}"\n'
+            f"python {shown(there / 'install.py')} webui {shown(self.typed)}\n"
             "To replace it: take it out of the folder, then type the same line again."
         )
 
@@ -160,7 +160,7 @@ def add_packages(webui: Webui, record: Record, python: Path, has: Inventory, say
     if changes := has.changes(after, missing):
         raise ByHand(
             f"PACKAGES OF THE WEBUI CHANGED, which must not be: {'; '.join(changes)}.\nRun the webui's update_wizard, "
-            f'or put them back with "{python}" -m pip install NAME==VERSION, and please report this.'
+            f"or put them back with {shown(python)} -m pip install NAME==VERSION, and please report this."
         )
     if added:
         words = " and ".join(f"{name} {version}" for name, version in added.items())
@@ -176,7 +176,7 @@ def add_packages(webui: Webui, record: Record, python: Path, has: Inventory, say
 
 
 def without_pip(python: Path, has: Inventory) -> str:
-    return "" if "pip" in has.packages else f'that Python has no pip ("{python}" -m ensurepip would give it one)'
+    return "" if "pip" in has.packages else f"that Python has no pip ({shown(python)} -m ensurepip would give it one)"
 
 
 def remove_packages(webui: Webui, record: Record, say: Say) -> None:
@@ -229,32 +229,40 @@ def read(path: Path) -> str:
         raise ByHand(f"{path} is not UTF-8 text. Enable the extension in the Session tab.") from problem
 
 
+def added(webui: Webui, path: Path, text: str, python: Path, name: str) -> tuple[str, bool]:
+    """(the text with the name in it, whether the key was missing); the same text if it is there."""
+    default = enabling.default_of(webui.folder)
+    try:
+        found = enabling.find(text)
+        before = found.names if found else default
+        if found and name in found.names:
+            return text, False
+        new = enabling.with_item(text, name, default)
+        enabling.check(python, text, new, before, [*before, name])
+        return new, found is None
+    except ByHand as problem:
+        raise ByHand(
+            f"{path}: {problem}. To enable the extension, tick {name} in the webui's Session tab and save, "
+            f"or add {name} to default_extensions yourself."
+        ) from None
+
+
 def enable(webui: Webui, record: Record, python: Path, say: Say) -> None:
     flags = place.flags_of(place.usual_user_data(webui.folder))
     if record.name in place.values(flags, "--extensions"):
         return say("enabled", "by --extensions in CMD_FLAGS.txt, as you wrote")
     path = settings_file(webui, record.name)
-    text, default = read(path), enabling.default_of(webui.folder)
-    found = enabling.find(text)
-    if found and record.name in found.names:
+    text = read(path)
+    new, key_added = added(webui, path, text, python, record.name)
+    if new == text:
         return say("enabled", f"in {path} (default_extensions)")
-    try:
-        new = enabling.with_item(text, record.name, default)
-        before = found.names if found else default
-        enabling.check(python, text, new, before, [*before, record.name])
-    except ByHand as problem:
-        raise ByHand(
-            f"{path}: {problem}. To enable the extension, tick {record.name} in the webui's Session tab and save, "
-            f"or add {record.name} to default_extensions yourself."
-        ) from None
-    backup = path.with_name(path.name + BACKUP)
-    existed = path.exists()
+    backup, existed = path.with_name(path.name + BACKUP), path.exists()
     if existed:
         files.write(backup, path.read_bytes())
     where = path.resolve().relative_to(webui.user_data.resolve()).as_posix()
-    key_added = found is None or (record.settings.get("key_added", False) and found.names == default)
-    record.settings = {"file": where, "name": record.name, "existed": existed, "key_added": key_added}
-    record.settings["digest"] = files.digest(new.encode())
+    digest = files.digest(new.encode())
+    told = {"file": where, "name": record.name, "existed": existed, "key_added": key_added, "digest": digest}
+    record.settings = told
     record.write(webui.user_data)
     files.write(path, new.encode())
     say("enabled", f"in {path} (default_extensions)" + (f"; as it was: {backup.name}" if existed else ", a new file"))
@@ -276,7 +284,9 @@ def disable(webui: Webui, record: Record, say: Say) -> None:
     backup = path.with_name(path.name + BACKUP)
     text = read(path)
     untouched = files.digest(text.encode()) == told["digest"]
-    if untouched and told["existed"] and backup.is_file():
+    if untouched and not told["existed"]:
+        path.unlink(missing_ok=True)
+    elif untouched and backup.is_file():
         files.write(path, backup.read_bytes())
     else:
         new = without(path, text, told)
