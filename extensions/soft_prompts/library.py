@@ -65,12 +65,13 @@ class _Listing:
 
     def near(self, name: str, count: int) -> list[str]:
         # A chat says the same misspelt tag with every message.
-        if (name, count) not in self.guesses:
+        known = self.guesses.get((name, count))
+        if known is None:
             if len(self.guesses) >= 1000:
                 self.guesses.clear()
             matches = difflib.get_close_matches(name.casefold(), self.folded, n=2 * count, cutoff=0.6)
-            self.guesses[name, count] = list(dict.fromkeys(self.folded[match] for match in matches))[:count]
-        return self.guesses[name, count]
+            known = self.guesses[name, count] = list(dict.fromkeys(self.folded[match] for match in matches))[:count]
+        return known
 
 
 class Library(Mapping[str, Prompt]):
@@ -187,7 +188,7 @@ class Library(Mapping[str, Prompt]):
                         seen[path] = found
         entries = tuple(shadowed(sorted((each.entry for each in seen.values()), key=lambda entry: entry.order)))
         before, self._seen = self._listing, seen
-        for path in [path for path in self._loaded if path not in seen]:
+        for path in set(self._loaded) - set(seen):
             self._loaded.pop(path, None)
         if not self._done or entries != before.entries:
             self._listing = _Listing(entries, before.revision + 1)

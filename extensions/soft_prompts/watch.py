@@ -143,9 +143,9 @@ class Watch:
         except Exception as problem:  # limits of the system, and file systems of all kinds
             self.reason = f"watchdog cannot watch it: {problem}"
             return False
-        if len(ears) < ears.needed:
+        if ears.placed < ears.needed:
             self.reason = f"{ears.needed} folders are more than the {MOST_FOLDERS} that get events"
-        elif not len(ears):
+        elif not ears.placed:
             self.reason = f"{self.library.folder} is not there yet"
         elif new:
             self.reason = ""
@@ -178,7 +178,9 @@ class _Ears:
         self._observer = observers.Observer()
         self._observer.start()
 
-    def __len__(self) -> int:
+    @property
+    def placed(self) -> int:
+        """How many folders are watched now, of the `needed` ones."""
         return len(self._watches)
 
     def listen(self, folders: list[str]) -> bool:
