@@ -167,6 +167,23 @@ def test_another_file_of_settings(machine: Machine, tmp_path: Path, capsys: Any)
     assert (tmp_path / "far.yaml").read_text() == "mode: chat\n"
 
 
+def test_another_user_data(machine: Machine, tmp_path: Path, capsys: Any) -> None:
+    flags = {"CMD_FLAGS.txt": "--extensions soft_prompts\n", "extensions/x": ""}
+    other = lay(tmp_path / "other", flags)
+    before = tree(machine.webui)
+    machine.run("--user-data-dir", str(other))
+    assert "by --extensions in CMD_FLAGS.txt" in capsys.readouterr().out, "the webui reads that one, too"
+    lay(other, {"CMD_FLAGS.txt": ""})
+    machine.run("--user-data-dir", str(other))
+    assert capsys.readouterr().out.rstrip().endswith(f"--uninstall --user-data-dir {other}")
+    assert NAME in (other / "settings.yaml").read_text()
+    machine.run("--uninstall", "--user-data-dir", str(other))
+    assert {name: text.encode() for name, text in flags.items()} | {"CMD_FLAGS.txt": b"", "extensions": None} == tree(
+        other
+    )
+    assert tree(machine.webui) == before
+
+
 def test_from_a_clone_to_a_copy(machine: Machine) -> None:
     clone = lay(machine.user_data / "extensions" / "mine", {"x": ""})
     (clone / "x").unlink()

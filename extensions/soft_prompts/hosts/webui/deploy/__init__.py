@@ -96,7 +96,8 @@ def install(webui: Webui, options: argparse.Namespace) -> int:
     print(f"Start the webui, or close it and start it again. Drop soft prompts into {webui.library}")
     print("and type <<sp:name>> wherever you write: name is the file's name without its ending.")
     words = (sys.executable, webui.installer(own), "webui", webui.typed, "--uninstall")
-    print("To undo:", *(shown(word) for word in words))
+    where = ("--user-data-dir", webui.user_data) if options.user_data_dir else ()
+    print("To undo:", *(shown(word) for word in (*words, *where)))
     return problems
 
 
@@ -131,7 +132,8 @@ def main(arguments: list[str], checkout: Path) -> int:
     try:
         folder = place.folder_of(place.clean(options.folder))
         user_data = place.user_data_of(folder, options.user_data_dir)
-        webui = Webui(place.clean(options.folder), folder, user_data, checkout)
+        flags = place.flags_of(user_data if options.user_data_dir else place.usual_user_data(folder))
+        webui = Webui(place.clean(options.folder), folder, user_data, checkout, flags)
         return uninstall(webui) if options.uninstall else install(webui, options)
     except Failure as problem:
         print(f"\n{problem}", file=sys.stderr)

@@ -18,12 +18,13 @@ BACKUP = ".before-soft-prompts"
 
 @dataclass(frozen=True)
 class Webui:
-    """A webui and the checkout that is installed into it. typed: the folder as the user says it."""
+    """A webui and the checkout that is installed into it. typed: as the user says it; flags: of its CMD_FLAGS.txt."""
 
     typed: Path
     folder: Path
     user_data: Path
     checkout: Path
+    flags: list[str]
 
     @property
     def library(self) -> Path:
@@ -151,6 +152,7 @@ def add_packages(webui: Webui, record: Record, python: Path, has: Inventory, say
     missing = [name for name in wanted if name not in has.packages]
     if not missing:
         return say("packages", f"{' and '.join(f'{name} {has.packages[name]}' for name in wanted)} are there")
+    say("pip", f"is asked for {' and '.join(missing)} ...")
     reason = without_pip(python, has) or packages.add(python, [packages.pinned(webui.folder, name) for name in missing])
     after = packages.inspect(python)
     if isinstance(after, str):
@@ -213,7 +215,7 @@ def extensions_that_need(webui: Webui, name: str) -> list[str]:
 
 def settings_file(webui: Webui, name: str) -> Path:
     """The file that the webui starts with: settings.yaml, unless CMD_FLAGS.txt says `--settings FILE`."""
-    other = place.values(place.flags_of(place.usual_user_data(webui.folder)), "--settings")[:1]
+    other = place.values(webui.flags, "--settings")[:1]
     if other and (webui.folder / other[0]).is_file():
         path = webui.folder / other[0]
         if not path.resolve().is_relative_to(webui.user_data.resolve()):
@@ -248,8 +250,7 @@ def added(webui: Webui, path: Path, text: str, python: Path, name: str) -> tuple
 
 
 def enable(webui: Webui, record: Record, python: Path, say: Say) -> None:
-    flags = place.flags_of(place.usual_user_data(webui.folder))
-    if record.name in place.values(flags, "--extensions"):
+    if record.name in place.values(webui.flags, "--extensions"):
         return say("enabled", "by --extensions in CMD_FLAGS.txt, as you wrote")
     path = settings_file(webui, record.name)
     text = read(path)
