@@ -1,0 +1,220 @@
+"""`Desk(webui)`: what a panel and the API may ask of the webui's host; see `soft_prompts.hosts.protocol.Host`."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...container import write_atomically
+from ...errors import InvalidFile, SoftPromptError
+from ...formats import load_any, text
+from ...library import Entry
+from ...prompt import SoftPrompt, TextPrompt
+from ..protocol import EVERYWHERE, Health, Pin, Request, Row, Scope, Verdict
+from . import contract
+
+if TYPE_CHECKING:
+    from .host import Webui
+
+log = logging.getLogger("textgen")
+
+_CONTEXT = ("character_menu", "unique_id", "mode")
+"""Components of the webui's interface that say which character and chat a pin is for."""
+
+
+class Desk:
+    """Asks only; what it changes are the writer's settings and files."""
+
+    def __init__(self, webui: Webui) -> None:
+        self._webui = webui
+        self._rows: tuple[str, list[Row]] = ("", [])
+        self._judged: dict[tuple[Path, Any, int], tuple[int, Verdict, str]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def folder(self) -> str:
+        """Where the files are dropped, as the writer knows it: from the webui's user_data on."""
+        return "/".join(self._webui.folder.parts[-2:])
+
+    @property
+    def revision(self) -> str:
+        """Changes with the listing, the model, the settings and the requests."""
+        webui = self._webui
+        return f"{self._listing()}.{webui.last.when}"
+
+    @property
+    def on(self) -> bool:
+        """The master switch."""
+        return self._webui.settings.choices.on
+
+    def switch(self, on: bool) -> None:
+        """Turn all soft prompts on or off, and remember it."""
+        self._webui.settings.switch(on)
+        self._webui.current.switch(on)
+
+    # ---- health
+
+    def health(self) -> Health:
+        """Whether tags work now, and why not."""
+        current = self._webui.current
+        details = tuple(self._details())
+        if not self.on:
+            return Health("off", "Soft prompts are switched off: tags are left out of what the model reads.", details)
+        if current.reason:
+            return Health("cannot", f"Tags do not work now: {current.reason}.", details)
+        if current.served is None:
+            words = "No model is loaded. Load one with the Transformers loader, and tags work."
+            return Health("waiting", words, details)
+        usable = sum(row.usable for row in self.rows())
+        prompts = f"{usable} soft prompt{'' if usable == 1 else 's'} to use"
+        return Health(
+            "ready", f"Tags work: {prompts}, and the loaded model ({current.served.kind}) passed its test.", details
+        )
+
+    def report(self) -> str:
+        """Plain text for a bug report: versions, health, the tags of the last request; no text of the writer's."""
+        health, last = self.health(), self._webui.last
+        packages = [f"{name} {_version(name)}" for name in ("torch", "transformers", "gradio", "numpy", "watchdog")]
+        lines = [
+            f"soft-prompts {_own_version()} - {health.state}: {health.line}",
+            *(f"- {detail}" for detail in health.details),
+            f"- Python {platform.python_version()} on {platform.system()}, {', '.join(packages)}",
+            f"- last request: {last.tokens} tokens" if last.when else "- no request yet",
+            *(f"  - {use.tag}: {use.tokens} tokens{f', {use.problem}' if use.problem else ''}" for use in last.uses),
+        ]
+        return "\n".join(lines)
+
+    def _details(self) -> list[str]:
+        webui = self._webui
+        commit = contract.commit(contract.root())
+        known = f"tested, {contract.TESTED[commit]}" if commit in contract.TESTED else "not tested"
+        losses = contract.problems(contract.WRAPPED, loaded_only=True)
+        watching = webui.watch.kind if webui.watch is not None else "not watched"
+        return [
+            f"webui: {commit[:7] or 'version unknown'} ({known})",
+            f"loader: {webui.current.loader or 'none'}",
+            f"folder: {self.folder} ({watching}), {len(webui.library)} of {len(webui.library.entries())} files usable",
+            *([webui.settings.problem] if webui.settings.problem else []),
+            *sorted({f"this webui is another than we know, so {contract.LOSSES[name]}" for name in losses}),
+        ]
+
+    # ---- the library
+
+    def rows(self) -> Sequence[Row]:
+        """Every file, by name, and whether it fits the loaded model."""
+        with self._lock:
+            listing = self._listing()
+            if self._rows[0] != listing:
+                self._rows = listing, [self._row(entry) for entry in self._webui.library.entries()]
+            return self._rows[1]
+
+    def make(self, name: str, sentence: str) -> Row:
+        """A text prompt, which any model can use as it is; raises SoftPromptError for a name or a text that is none."""
+        prompt = TextPrompt(name.strip(), sentence.strip())
+        path = self._webui.folder / f"{prompt.name}.txt"
+        if prompt.name in self._webui.library or path.exists():
+            raise InvalidFile(
+                f"there is a soft prompt '{prompt.name}' already: choose another name, or delete it first"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.write(prompt))
+        self._webui.library.refresh()
+        return next(row for row in self.rows() if row.name == prompt.name)
+
+    def _row(self, entry: Entry) -> Row:
+        tokens, verdict, reason = self._judge(entry)
+        file = entry.path.relative_to(self._webui.folder).as_posix()
+        choices = self._webui.settings.choices
+        where = [scope for scope, pins in choices.pins.items() if any(pin.name == entry.name for pin in pins)]
+        words = ", ".join(_label(scope) for scope in where)
+        return Row(entry.name, file, tokens, verdict, reason, entry.metadata.get("description", ""), words)
+
+    def _judge(self, entry: Entry) -> tuple[int, Verdict, str]:
+        if entry.problem:
+            return entry.tokens, "unreadable", entry.problem
+        if entry.shadowed_by:
+            return entry.tokens, "shadowed", f"{entry.shadowed_by} is used under this name"
+        served = self._webui.current.served
+        if served is None:
+            return entry.tokens, "no model", "no model is loaded that could be asked"
+        key = entry.path, entry.signature, id(served)
+        if key not in self._judged:
+            self._judged = {old: found for old, found in self._judged.items() if old[2] == id(served)}
+            self._judged[key] = self._ask(entry)
+        return self._judged[key]
+
+    def _ask(self, entry: Entry) -> tuple[int, Verdict, str]:
+        served = self._webui.current.served
+        try:
+            prompt = load_any(entry.path, entry.name)
+            if served is None:
+                return entry.tokens, "no model", ""
+            if isinstance(prompt, SoftPrompt):
+                fit = served.fit(prompt)
+                return len(prompt), fit.verdict, fit.reason
+            return served.tokens(prompt), "text", "a text: its own words on any model, untrained"
+        except SoftPromptError as problem:
+            return entry.tokens, "unreadable", str(problem)
+
+    def _listing(self) -> str:
+        webui = self._webui
+        return f"{webui.library.revision}.{webui.current.revision}.{webui.settings.revision}"
+
+    # ---- pins
+
+    def context(self) -> Sequence[Any]:
+        """The components of the webui's interface that `scopes` takes the values of."""
+        components = getattr(self._webui.shared, "gradio", {})
+        return [components[name] for name in _CONTEXT] if all(name in components for name in _CONTEXT) else []
+
+    def scopes(self, *values: Any) -> Sequence[Scope]:
+        """Everywhere, with the character and in the chat that the interface shows, or that was worked on last."""
+        if values:
+            character, chat = (values[0] if values[2] != "instruct" else "", values[1])
+        else:
+            character, chat = self._webui.context
+        keys = [f"character:{character}"] * bool(character) + [f"chat:{chat}"] * bool(chat)
+        return [EVERYWHERE, *(Scope(key, _label(key)) for key in keys)]
+
+    def pins(self, scope: str) -> Sequence[Pin]:
+        """What is pinned there."""
+        return self._webui.settings.choices.pins.get(scope, ())
+
+    def pin(self, scope: str, name: str, strength: float = 1.0) -> None:
+        """Pin it; raises UnknownPrompt for a name that the library lacks."""
+        self._webui.library[name]
+        self._webui.settings.pin(scope, Pin(name, strength))
+
+    def unpin(self, scope: str, name: str) -> None:
+        """Take the pin away."""
+        self._webui.settings.unpin(scope, name)
+
+    def last_request(self) -> Request:
+        """What became of the tags of the last request."""
+        return self._webui.last
+
+    def on_warning(self, show: Callable[[str], None]) -> None:
+        """`show` is called with every warning."""
+        self._webui.on_warning(show)
+
+
+def _label(scope: str) -> str:
+    kind, _, name = scope.partition(":")
+    return {"character": f"with {name}", "chat": "in this chat"}.get(kind, EVERYWHERE.label)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _own_version() -> str:
+    return str(getattr(sys.modules["soft_prompts"], "__version__", "unknown"))

@@ -1,0 +1,134 @@
+"""`Current(shared, library, warn).follow()`: the model of the moment, served by one loader or refused with a reason."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SoftPromptError
+from ...library import Library
+from ...tags import Tag
+from .refused import Refused
+
+if TYPE_CHECKING:
+    from .transformers import Served
+
+log = logging.getLogger("textgen")
+
+LATER = "choose the Transformers loader for a model in its format, or wait for a version that serves this one"
+OWN = {
+    "LlamaServer": ("llama.cpp", "the llama.cpp loader runs the model in a program of its own"),
+    "Exllamav3Model": ("ExLlamav3", "the ExLlamav3 loader embeds tokens in a way of its own"),
+    "TensorRTLLMModel": ("TensorRT-LLM", "the TensorRT-LLM loader embeds tokens in a way of its own"),
+}
+"""Classes of the webui that are no models of Transformers -> (loader, why tags cannot be used there yet)."""
+HALF = {"Exllamav3HF": ("ExLlamav3_HF", "the ExLlamav3_HF loader embeds tokens in a way of its own")}
+"""The same for one that looks like a model of Transformers and is none."""
+SWITCHED_OFF = "soft prompts are switched off: tags are left out of what the model reads"
+PATIENCE = 2.0
+"""Seconds to wait for a running generation before the model is attached to or let go."""
+
+
+class Current:
+    """served: the attached model, or None; reason: why none is. Safe to use from several threads."""
+
+    def __init__(self, shared: ModuleType, library: Library, dropped: Callable[[list[Tag]], None]) -> None:
+        self.served: Served | None = None
+        self.reason = ""
+        self.loader = ""
+        self.revision = 0
+        self._shared = shared
+        self._library = library
+        self._dropped = dropped
+        self._lock = threading.RLock()
+        self._gates: list[Refused] = []
+        self._on = True
+
+    @property
+    def answers(self) -> Served | None:
+        """The attached model while soft prompts are on, else None."""
+        return self.served if self._on else None
+
+    def follow(self) -> None:
+        """Take what `shared.model` and `shared.tokenizer` are now: attach, refuse, or let go."""
+        model, tokenizer = self._shared.model, self._shared.tokenizer
+        with self._lock:
+            if model is None or tokenizer is None:
+                return self._forget()
+            if self.served is not None and self.served.serves(model, tokenizer):
+                return None  # a LoRA came or went around the same model
+            self._forget()
+            self._take(model, tokenizer)
+            self._gate()
+            self.revision += 1
+
+    def switch(self, on: bool) -> None:
+        """The master switch; a generation that runs goes on as it began."""
+        with self._lock:
+            self._on = on
+            self._gate()
+            self.revision += 1
+
+    def close(self) -> None:
+        """Leave model and tokenizer as they were."""
+        with self._lock, self._quiet():
+            while self._gates:
+                self._gates.pop().close()
+            if self.served is not None:
+                self.served.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        # Nothing is taken off: a generation may still run on the old model, and the model is on its way out. Without
+        # our reference the whole of it goes.
+        self.served, self._gates, self.reason, self.loader = None, [], "", ""
+        self.revision += 1
+
+    def _take(self, model: Any, tokenizer: Any) -> None:
+        name = type(model).__name__
+        self.loader, why = {**OWN, **HALF}.get(name, ("Transformers", ""))
+        self.reason = f"{why}, and cannot be served yet: {LATER}" if why else ""
+        if not why:
+            self.served, self.reason = self._attached(model, tokenizer)
+        if self.reason:
+            log.warning("soft prompts: %s", self.reason)
+            self._gates.append(Refused(model, tokenizer, self._dropped, own_loader=name in OWN))
+
+    def _attached(self, model: Any, tokenizer: Any) -> tuple[Served | None, str]:
+        try:
+            from .transformers import Served
+        except ImportError as missing:
+            return None, f"{missing.name or missing} is missing in this webui, and without it no tag can be served"
+        try:
+            with self._quiet():
+                return Served(model, tokenizer, self._library), ""
+        except SoftPromptError as problem:
+            return None, str(problem)
+        except Exception as problem:  # whatever it is, the webui must go on with its model
+            log.exception("soft prompts could not be attached to the model")
+            return None, f"the model could not be attached to ({type(problem).__name__}: {problem}): send a report"
+
+    def _gate(self) -> None:
+        """One gate in front of a served tokenizer exactly while soft prompts are off."""
+        if self.served is None:
+            return
+        while self._gates:
+            self._gates.pop().close()
+        if not self._on:
+            self._gates.append(Refused(None, self.served.tokenizer, self._dropped, own_loader=False))
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """While the block runs no generation does, unless one goes on for longer than it is polite to wait."""
+        lock = getattr(self._shared, "generation_lock", None)
+        if lock is None or not lock.acquire(timeout=PATIENCE):
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()

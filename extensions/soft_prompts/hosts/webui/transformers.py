@@ -1,0 +1,143 @@
+"""`Served(model, tokenizer, library)`: a model of the webui's Transformers loader, attached, with the webui's own ways.
+
+Beyond `attach` it puts pinned prompts into prompts, repairs what the webui cuts off, and shows pins to the two views
+that read the model without a hook.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ...fingerprint import Fit
+from ...library import Library
+from ...prompt import SoftPrompt, TextPrompt
+from ...slots import FIRST_ID, Slot
+from ...tags import Tag
+from ..hf import Attachment, attach
+from ..hf.generation import with_neutral
+from ..hf.view import kind_of, unwrap
+from ..wrapped import Wrapped
+from .budget import arrange, bos_of, spans_of
+
+Ids = torch.Tensor
+
+
+class Served:
+    """Mutates model and tokenizer, until `close()`; raises UnsupportedModel, and leaves them as they were."""
+
+    def __init__(self, model: Any, tokenizer: Any, library: Library) -> None:
+        self.tokenizer = tokenizer
+        self.base = unwrap(model)
+        self.kind = kind_of(self.base)
+        # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
+        self._attached: Attachment = attach(model, tokenizer, library, unresolved=lambda tag, problem: None)
+        self._local = threading.local()
+        self._hooks = [
+            self.base.register_forward_pre_hook(self._before, with_kwargs=True, prepend=True),
+            self.base.register_forward_hook(self._after),
+        ]
+        self._generate = Wrapped(self.base, "generate", _within).install()
+
+    def serves(self, model: Any, tokenizer: Any) -> bool:
+        """Whether this pair is the one attached; a LoRA around the same model is."""
+        return tokenizer is self.tokenizer and unwrap(model) is self.base
+
+    def close(self) -> None:
+        """Undo everything. Let running generations end before."""
+        self._generate.restore()
+        while self._hooks:
+            self._hooks.pop().remove()
+        self._attached.close()
+
+    def place(self, tag: Tag) -> Slot:
+        """The ids and vectors of a tag; raises SoftPromptError with the reason why there are none."""
+        return self._attached.place(tag)
+
+    def fit(self, prompt: SoftPrompt) -> Fit:
+        """Whether the prompt was made for this model."""
+        return self._attached.fit(prompt)
+
+    def tokens(self, prompt: SoftPrompt | TextPrompt) -> int:
+        """What it costs on this model."""
+        return len(prompt) if isinstance(prompt, SoftPrompt) else len(self._attached.view.inner_ids(prompt.text))
+
+    def arranged(self, ids: Ids, whole: Callable[[], Ids], pins: Sequence[int], limit: int) -> Ids:
+        """(1, length): what the webui has encoded and cut, arranged anew within its `limit`.
+
+        whole: the same prompt before the cut, asked for only where there may have been one.
+        """
+        row: list[int] = ids[0].tolist()
+        limit = limit if limit > 0 else len(row)
+        full: list[int] = whole()[0].tolist() if len(row) >= limit else row
+        if full[len(full) - len(row) :] != row:
+            full = row  # another extension has changed the ids since: they are what there is
+        spans, orphans = spans_of(full, self._attached.slots.slot)
+        if orphans:
+            lost = set(orphans)
+            full = [each for place, each in enumerate(full) if place not in lost]
+            spans, _ = spans_of(full, self._attached.slots.slot)
+        fitted = arrange(full, bos_of(full, self.tokenizer.bos_token_id), spans, pins, limit)
+        return ids if fitted == row else ids.new_tensor([fitted])
+
+    def starts(self, ids: Ids) -> list[int]:
+        """The first placeholder of each whole tag in the ids, in their order."""
+        row: list[int] = ids[0].tolist()
+        return [row[start] for start, _ in spans_of(row, self._attached.slots.slot)[0]]
+
+    def with_pins(self, ids: Ids, pins: Sequence[int]) -> Ids:
+        """(1, length + pins): the ids of a prompt with pins behind its BOS."""
+        row: list[int] = ids[0].tolist()
+        return ids.new_tensor([arrange(row, bos_of(row, self.tokenizer.bos_token_id), pinned=pins)])
+
+    def entries(
+        self, call: Callable[..., list[dict[str, Any]]], prompt: str, count: int, ids: Ids, pins: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """The webui's log probabilities of a prompt's tokens: placeholders have none, and pins are heard, not shown."""
+        mask = ids[0] >= FIRST_ID
+        if not pins and not mask.any():
+            return call(prompt, count, input_ids=ids)
+        with self.reading(self.with_pins(ids, pins), hidden=len(pins)):
+            found = call(prompt, count, input_ids=with_neutral(ids, 0))
+        begins = set(self.starts(ids))
+        for place in mask.nonzero().flatten().tolist():
+            placeholder = int(ids[0, place])
+            text = str(self._attached.slots.slot(placeholder).tag) if placeholder in begins else ""
+            found[place] = {"token": text, "null_logprob": True}
+        return found
+
+    @staticmethod
+    def allow(ids: Ids, new_tokens: int) -> Ids:
+        """The same ids, behind which `generate` writes `new_tokens` at most: the webui counted without our part."""
+        ids.soft_prompts_new_tokens = new_tokens  # type: ignore[attr-defined]
+        return ids
+
+    @contextmanager
+    def reading(self, ids: Ids, hidden: int) -> Iterator[None]:
+        """In this block and thread the model reads `ids` whatever it is given, and shows no logits of `hidden` pins."""
+        self._local.reading = ids, hidden
+        try:
+            yield
+        finally:
+            self._local.reading = None
+
+    def _before(self, module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        reading = getattr(self._local, "reading", None)
+        if reading is None or "input_ids" not in kwargs:
+            return None
+        return args, {**kwargs, "input_ids": reading[0].to(kwargs["input_ids"].device)}
+
+    def _after(self, module: Any, args: Any, output: Any) -> None:
+        reading = getattr(self._local, "reading", None)
+        if reading is not None and reading[1]:
+            # Row i tells of the token behind it: without the first rows, BOS's place is taken by the last pin.
+            output["logits"] = output["logits"][:, reading[1] :]
+
+
+def _within(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    allowed = getattr(kwargs.get("inputs"), "soft_prompts_new_tokens", None)
+    return call(*args, **kwargs) if allowed is None else call(*args, **{**kwargs, "max_new_tokens": allowed})
