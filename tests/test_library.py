@@ -537,6 +537,21 @@ def test_hostile_headers_take_no_room(tmp_path: Path) -> None:
     assert prompt.metadata["note"] == long
 
 
+@pytest.mark.parametrize("text", ["[],", "{},", "1,", '{"a":[', '["a","b"],'])
+def test_headers_that_take_long_to_parse_are_refused_unparsed(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = b'{"a":[' + text.encode() * (1_000_000 // len(text)) + b"1]}"
+    (tmp_path / "bad.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    monkeypatch.setattr("json.JSONDecoder.decode", lambda *_: pytest.fail("it was parsed"))
+    assert "brackets and commas, more than the 32,768" in Library(tmp_path).entries()[0].problem
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match="brackets and commas"):
+        SoftPrompt("x", [[1.0]], metadata={"note": "a, " * 40_000}).save(tmp_path / "noir.safetensors")
+
+
 def test_entries_share_their_texts(tmp_path: Path) -> None:
     for name in "ab":
         SoftPrompt("x", [[1.0]], metadata={"fingerprint": "f" * 5000}).save(tmp_path / f"{name}.safetensors")

@@ -22,6 +22,9 @@ from .errors import InvalidFile
 LARGEST_HEADER = 1 << 20
 """Bytes. A soft prompt's header is a few kilobytes; the container's own bound (100 MB) would let a file stall us."""
 
+MOST_MARKS = 1 << 15
+"""Brackets and commas. JSON of nothing but these costs Python 0.15 s a megabyte, in which no other thread runs."""
+
 _FIRST = 1 << 14
 """Bytes that are read of a file at first: a header with a model's fingerprint fits into it."""
 
@@ -49,6 +52,7 @@ def pack(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> by
     text += b" " * (-len(text) % 8)
     if len(text) > LARGEST_HEADER:
         raise InvalidFile(f"the metadata is {len(text):,} bytes long; a file takes {LARGEST_HEADER:,}: shorten it")
+    _check_marks(text)
     return len(text).to_bytes(8, "little") + text + b"".join(blocks)
 
 
@@ -73,12 +77,15 @@ def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 def read_header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """(tensor entries, metadata) of the file at `path`, without reading its tensors."""
     # One read serves all but the largest headers, and what is measured is the file that is read.
-    with path.open("rb", buffering=0) as file:
-        total = os.fstat(file.fileno()).st_size
-        data = file.read(_FIRST)
+    file = os.open(path, os.O_RDONLY | _BINARY)
+    try:
+        total = os.fstat(file).st_size
+        data = os.read(file, _FIRST)
         size = header_size(data[:8], total)
-        while len(data) < 8 + size and (more := file.read(8 + size - len(data))):
+        while len(data) < 8 + size and (more := os.read(file, 8 + size - len(data))):
             data += more
+    finally:
+        os.close(file)
     return parse_header(data[8 : 8 + size], total - 8 - size)
 
 
@@ -96,14 +103,17 @@ def header_size(first: bytes, total: int) -> int:
 
 def parse_header(text: bytes, data_size: int) -> tuple[dict[str, Any], dict[str, str]]:
     """(tensor entries, metadata); every entry's type, shape and place is checked against `data_size` bytes."""
+    _check_marks(text)
     try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=_without_doubles)
+        header = _JSON.decode(text.decode("utf-8"))
     except (ValueError, RecursionError) as problem:
         raise InvalidFile(f"its header is not JSON ({problem})") from None
     if not isinstance(header, dict):
         raise InvalidFile("its header is not a JSON object")
     metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(map(_is_text, metadata.values())):
+    # JSON can spell half a character (a lone surrogate), which can be neither shown nor written.
+    sound = _is_text if b"\\u" in text else _is_str
+    if not isinstance(metadata, dict) or not all(map(sound, metadata.values())):
         raise InvalidFile("its metadata is not a table of texts")
     for name, entry in header.items():
         _check_entry(name, entry)
@@ -128,9 +138,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise InvalidFile(f"{path} cannot be written: {problem.strerror or problem}; nothing was changed") from problem
 
 
+def _check_marks(text: bytes) -> None:
+    if (marks := sum(map(text.count, (b"{", b"[", b",")))) > MOST_MARKS:
+        raise InvalidFile(f"its header holds {marks:,} brackets and commas, more than the {MOST_MARKS:,} that are read")
+
+
+def _is_str(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _is_text(value: Any) -> bool:
-    # JSON can spell half a character (a lone surrogate), which can be neither shown nor written.
-    return isinstance(value, str) and (value.isascii() or value == value.encode("utf-8", "ignore").decode())
+    return isinstance(value, str) and value == value.encode("utf-8", "ignore").decode()
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -138,6 +156,9 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) != len(pairs):
         raise InvalidFile("its header names something twice")
     return table
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_without_doubles)
 
 
 def _check_entry(name: str, entry: Any) -> None:

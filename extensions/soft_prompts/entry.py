@@ -103,6 +103,8 @@ def _header(path: Path, status: os.stat_result) -> tuple[int, int, dict[str, str
 
 
 def _kept(metadata: Mapping[str, str]) -> dict[str, str]:
+    if len(metadata) > MOST_VALUES or any(len(value) > LONGEST_VALUE for value in metadata.values()):
+        short = [(key, value) for key, value in metadata.items() if len(key) + len(value) <= LONGEST_VALUE]
+        metadata = dict(short[:MOST_VALUES])
     # Prompts of one author for one model share most of it, the fingerprint above all: one text in memory serves them.
-    short = ((key, value) for key, value in metadata.items() if len(key) + len(value) <= LONGEST_VALUE)
-    return {sys.intern(key): sys.intern(value) for (key, value), _ in zip(short, range(MOST_VALUES), strict=False)}
+    return {sys.intern(key): sys.intern(value) for key, value in metadata.items()}

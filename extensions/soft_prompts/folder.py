@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 Signature = tuple[int, ...]
 """Of a file or folder: time of the last change first, in nanoseconds; empty where there is none."""
 
-_ENDINGS = (*READABLE, *FOREIGN)
+_ENDINGS = frozenset(ending[1:] for ending in (*READABLE, *FOREIGN))
 
 
 def signed(status: os.stat_result) -> Signature:
@@ -152,11 +152,12 @@ class Folders:
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if entry.name.startswith(".") or entry.name in ignore:
-                        continue
                     name = entry.name if entry.name.isascii() else unicodedata.normalize("NFC", entry.name)
-                    if _is_file(entry):
-                        stem = os.path.splitext(name)[0].partition("@")[0]
+                    if name[0] == "." or entry.name in ignore:
+                        continue
+                    stem, _, ending = name.rpartition(".")
+                    if _is_file(entry, ending.lower()):
+                        stem = stem.partition("@")[0]
                         files[stem] = (*files.get(stem, ()), entry.name)
                     elif _is_folder(entry):
                         folders[name] = (*folders.get(name, ()), entry.name)
@@ -172,10 +173,9 @@ class Folders:
             _log.warning("%s: %s; its soft prompts are not listed", path, problem.strerror)
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    ending = os.path.splitext(entry.name)[1].lower()
+def _is_file(entry: os.DirEntry[str], ending: str) -> bool:
     # A folder x.safetensors is a mistake to be told of, a folder x.json is a folder.
-    return ending == ".safetensors" or (ending in _ENDINGS and not _is_folder(entry))
+    return ending == "safetensors" or (ending in _ENDINGS and not _is_folder(entry))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
