@@ -1,0 +1,209 @@
+"""`with gr.Blocks(): panel.build(host)`: the library as a writer sees it; one code base for gradio 4.37 and 6.
+
+The webui brings its own build of 4.37. What the events answer stands in answers.py, what it looks like in markup.py and
+panel.css, what the page does by itself in panel.js. gradio is imported when it is needed: so this loads without.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from html import escape
+from importlib import resources
+from typing import Any
+
+from . import markup
+from .answers import Asked, Changes, Panel, answer
+from .hosts.protocol import EVERYWHERE, Host
+from .tags import LARGEST_STRENGTH
+
+log = logging.getLogger(__name__)
+
+
+def css() -> str:
+    """`custom_css = panel.css`: the panel's look, for the page's head."""
+    return _asset("panel.css")
+
+
+def js() -> str:
+    """`custom_js = panel.js`: statements to run once in the page, after it has loaded."""
+    return _asset("panel.js")
+
+
+def toast(message: str) -> None:
+    """`host.on_warning(panel.toast)`: a toast on the page whose event this thread answers; never raises."""
+    try:
+        import gradio as gr
+        from gradio.context import LocalContext
+
+        # Outside of an event gr.Warning would warn in Python, which may be an error there.
+        if LocalContext.blocks.get(None) is None or LocalContext.event_id.get(None) is None:
+            return
+        # A toast is text in gradio 4 and HTML since 5, where `<<sp:name>>` would vanish and a name could be a script.
+        gr.Warning(message if gr.__version__.startswith("4.") else escape(message))
+    except Exception:
+        log.exception("a warning could not be shown as a toast: %s", message)
+
+
+def build(host: Host) -> None:
+    """`panel.build(host)` within a `gr.Blocks` or a tab of one; `css()` and `js()` belong into the same page."""
+    import gradio as gr
+
+    parts = _components(gr, host)
+    _events(gr, Panel(host), parts, host.context())
+    host.on_warning(toast)
+
+
+def standalone(host: Host) -> Any:
+    """`panel.standalone(host).launch()`: a `gr.Blocks` with the panel, and a text box to try tags in."""
+    import gradio as gr
+
+    with gr.Blocks(title="Soft prompts", analytics_enabled=False) as blocks:
+        # Within the page: gradio 4 takes css in Blocks, 6 in launch.
+        gr.HTML(f"<style>{css()}</style>", elem_id="sp-style")
+        with gr.Column(elem_id="sp-page"):
+            gr.Textbox(label="Your text", lines=4, elem_id="sp-text", placeholder="Write here, and insert tags below.")
+            build(host)
+        blocks.load(None, None, None, js=f"() => {{\n{js()}\nreturn [];\n}}")
+    return blocks
+
+
+def _components(gr: Any, host: Host) -> dict[str, Any]:
+    """The page from top to bottom, as it is before its first poll; names as in `Changes`.
+
+    Nothing is hidden by `visible`: gradio 6 forgets what is given to a component that it has not drawn. The style sheet
+    hides what has nothing to say.
+    """
+    parts: dict[str, Any] = {}
+    first = answer(Panel(host).poll, Asked(), "answer")
+
+    def text(name: str, line: bool = False, **more: Any) -> None:
+        classes = ["sp-bare", "sp-line"] if line else ["sp-bare"]
+        parts[name] = gr.HTML(first.get(name, {}).get("value", ""), elem_classes=classes, **more)
+
+    with gr.Column(elem_id="soft-prompts"):
+        with gr.Column(elem_classes=["sp-hidden"]):
+            parts["seen"] = gr.Textbox("", show_label=False)
+            parts["key"] = gr.Textbox("", show_label=False, elem_id="sp-key")
+            parts["poll"] = gr.Button("News", elem_id="sp-poll")
+        with gr.Row(elem_classes=["sp-top"]):
+            with gr.Column(scale=5, min_width=260):
+                text("health")
+            parts["on"] = gr.Checkbox(
+                host.on, label="Soft prompts on", container=False, scale=0, min_width=150, elem_id="sp-on"
+            )
+            parts["copy_report"] = _button(gr, "Copy report", "sp-copy-report")
+        text("answer", line=True)
+        with gr.Column(elem_id="sp-report"):
+            parts["report"] = gr.Textbox(
+                "", label="The report", lines=6, max_lines=12, placeholder=" ", interactive=True
+            )
+        text("count")
+        with gr.Column(elem_id="sp-find"):
+            parts["find"] = gr.Textbox(
+                "",
+                label="Find",
+                show_label=False,
+                container=False,
+                placeholder="Find by name or description",
+                max_lines=1,
+            )
+        text("library", elem_id="sp-library")
+        with gr.Column(elem_id="sp-details"):
+            text("detail")
+            _acts(gr, parts)
+            text("said", line=True)
+        with gr.Accordion("Make a prompt from a sentence", open=not host.rows(), elem_id="sp-maker"):
+            _maker(gr, parts)
+            text("made", line=True)
+        gr.HTML(markup.heading("Last request"), elem_classes=["sp-bare"])
+        text("last", elem_id="sp-last")
+    return parts
+
+
+def _acts(gr: Any, parts: dict[str, Any]) -> None:
+    """What one can do with the chosen row."""
+    with gr.Column(elem_id="sp-acts"):
+        parts["strength"] = gr.Slider(
+            -LARGEST_STRENGTH, LARGEST_STRENGTH, 1, step=0.05, label="Strength (1 is as trained)", elem_id="sp-strength"
+        )
+        with gr.Row(elem_classes=["sp-acts"]):
+            parts["tag"] = gr.Textbox(
+                "", label="Tag", show_label=False, container=False, interactive=False, max_lines=1, scale=3,
+                min_width=220, elem_id="sp-tag",
+            )  # fmt: skip
+            parts["insert"] = _button(gr, "Insert", "sp-insert", variant="primary")
+            parts["copy"] = _button(gr, "Copy tag", "sp-copy")
+        gr.HTML('<div id="sp-note" role="status"></div>', elem_classes=["sp-bare", "sp-line"])
+    with gr.Row(elem_id="sp-pinning", elem_classes=["sp-acts"]):
+        parts["scope"] = gr.Radio(
+            [(EVERYWHERE.label, EVERYWHERE.key)], value=EVERYWHERE.key, label="Pin it before every text", scale=3,
+            elem_id="sp-scope",
+        )  # fmt: skip
+        parts["pin"] = _button(gr, "Pin", "sp-pin")
+        parts["unpin"] = _button(gr, "Unpin", "sp-unpin")
+
+
+def _maker(gr: Any, parts: dict[str, Any]) -> None:
+    """A prompt from a sentence: its name, its words."""
+    parts["name"] = gr.Textbox("", label="Name", placeholder="noir", max_lines=1, elem_id="sp-name")
+    parts["sentence"] = gr.Textbox(
+        "", label="Sentence", lines=2, elem_id="sp-sentence",
+        placeholder="A detective story of the 1940s: rain, neon, and nobody tells the truth.",
+    )  # fmt: skip
+    parts["make"] = _button(gr, "Make it", "sp-make")
+
+
+def _button(gr: Any, words: str, name: str, variant: str = "secondary") -> Any:
+    return gr.Button(words, size="sm", scale=0, min_width=120, variant=variant, elem_id=name)
+
+
+def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]) -> None:
+    inputs = [parts[name] for name in ("seen", "key", "find", "scope", "strength", "on", "name", "sentence")]
+    names = [name for name in parts if name not in ("poll", "insert", "copy", "copy_report", "make")]
+    outputs = [parts[name] for name in names]
+    private = _private(gr)
+
+    def on(event: Callable[..., Any], act: Callable[[Asked], Changes], line: str, **more: Any) -> Any:
+        def act_on(*sent: Any) -> list[Any]:
+            asked = replace(Asked(*sent[: len(inputs)]), values=sent[len(inputs) :])
+            changes = answer(act, asked, line)
+            return [gr.update(**changes.get(name, {})) for name in names]
+
+        # Without the queue: these take milliseconds, and must not wait behind a story that is being written.
+        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **private, **more}
+        return event(act_on, [*inputs, *context], outputs, **how)
+
+    def script(event: Callable[..., Any], code: str, *takes: str, gives: Sequence[str] = ()) -> None:
+        event(None, [parts[name] for name in takes], [parts[name] for name in gives], js=code, **private)
+
+    polled = on(parts["poll"].click, panel.poll, "answer")
+    script(polled.success, "() => { window.softPrompts?.answered(); return []; }")
+    # The last of several quick choices counts, also while the first is being answered.
+    # Not `input`: gradio 6 fires that for keys only, not for a script or for what is pasted.
+    on(parts["key"].change, panel.choose, "answer", trigger_mode="always_last")
+    on(parts["find"].change, panel.find, "answer", trigger_mode="always_last")
+    on(parts["scope"].input, panel.scope, "said")
+    on(parts["pin"].click, panel.pin, "said")
+    on(parts["unpin"].click, panel.unpin, "said")
+    on(parts["on"].input, panel.switch, "answer")
+    # This one asks the model, which may be busy.
+    on(parts["make"].click, panel.make, "made", queue=True, show_progress="minimal")
+    reported = on(parts["copy_report"].click, panel.report, "answer")
+    script(reported.success, "(text) => { window.softPrompts?.copyReport(text); return []; }", "report")
+    script(parts["insert"].click, "(tag) => { window.softPrompts?.insert(tag); return []; }", "tag")
+    script(parts["copy"].click, "(tag) => { window.softPrompts?.copyTag(tag); return []; }", "tag")
+    retag = "(tag, strength) => window.softPrompts?.tag(tag, strength) ?? tag"
+    script(parts["strength"].change, retag, "tag", "strength", gives=["tag"])
+
+
+def _private(gr: Any) -> dict[str, Any]:
+    """Our events are no part of the host's API; gradio 4 and 6 have different words for that."""
+    known = inspect.signature(gr.Button("", render=False).click).parameters
+    return {"show_api": False} if "show_api" in known else {"api_visibility": "private"}
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
