@@ -1,0 +1,56 @@
+"""Stands in for the webui's `modules.api.script`: an ASGI app as Starlette builds one, with no route of the webui's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import modules.api.completions  # noqa: F401
+from modules import shared
+
+
+def verify_api_key(authorization: str | None = None) -> bool:
+    """Unlike the webui's, which raises: whether the header is the right one."""
+    return not shared.args.api_key or authorization == f"Bearer {shared.args.api_key}"
+
+
+class App:
+    """Starlette's two properties that matter: the stack is built at the first request and then kept; routes may come
+    at any time, since they are looked up at each request."""
+
+    def __init__(self) -> None:
+        self.routes: dict[tuple[str, str], tuple[Callable[..., Any], Sequence[Any]]] = {}
+        self.middleware_stack: Any = None
+
+    def add_api_route(
+        self, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str] = ("GET",), dependencies: Any = ()
+    ) -> None:
+        self.routes.update({(method, path): (endpoint, dependencies) for method in methods})
+
+    def build_middleware_stack(self) -> Any:
+        return self._answer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        endpoint, dependencies = self.routes.get((scope["method"], scope["path"]), (None, ()))
+        given = dict(scope["headers"]).get(b"authorization", b"").decode()
+        status, answer = (200, None) if all(check(given) for check in dependencies) else (401, "Unauthorized")
+        if endpoint is None:
+            status, answer = 404, "Not Found"
+        elif status == 200:
+            answer = await asyncio.to_thread(endpoint)
+        content = json.dumps(answer if status == 200 else {"detail": answer}).encode()
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
+        await send({"type": "http.response.body", "body": content})
+
+
+app = App()
+check_key = [verify_api_key]
