@@ -36,6 +36,8 @@ if sys.version_info < (3, 10):  # noqa: UP036 - an older Python shall say this, 
 ROOT = Path(__file__).resolve().parent
 FOLDERS = {"newest": ".venv", "host": ".venv-host", "none": ".venv-none"}  # constraints -> environment
 EXTRAS = ("train", "dev")
+# The host pins a build of gradio of its own, which does not come from an index; no other one goes with its pins.
+MORE = {"newest": ("browser",), "host": (), "none": ("browser",)}  # constraints -> extras that tests use where they are
 STAMP = "soft-prompts.json"
 LOG = "install.log"
 
@@ -240,7 +242,8 @@ def set_up(venv: Path, constraints: Path) -> Path:
         step("torch, the largest part", [*pip, "-c", str(constraints), "torch"], venv / LOG)
     has = inspect(python)
     allowed = pins(venv, constraints, has["found"]["torch"])
-    step("transformers and the rest", [*pip, "-c", str(allowed), "-e", f".[{','.join(EXTRAS)}]"], venv / LOG)
+    extras = ",".join([*EXTRAS, *MORE[constraints.stem]])
+    step("transformers and the rest", [*pip, "-c", str(allowed), "-e", f".[{extras}]"], venv / LOG)
     Path(has["site"], "soft_prompts_first.pth").write_text(FIRST, "utf-8")
     (venv / STAMP).write_text(json.dumps(stamp), "utf-8")
     return python

@@ -137,7 +137,7 @@ def test_a_new_environment(install: ModuleType, world: World, tmp_path: Path) ->
     assert world.words() == ["venv", "torch", "-e", "pytest"]
     _, torch, rest, pytest_command = world.commands
     assert torch[-3:] == ["-c", str(ROOT / "constraints" / "newest.txt"), "torch"], "torch comes alone"
-    assert rest[-2:] == ["-e", ".[train,dev]"]
+    assert rest[-2:] == ["-e", ".[train,dev,browser]"]
     assert pytest_command == [str(install.python_of(venv)), "-I", "-m", "pytest", "-k", "tags or slots", "-x"]
     assert (venv / "soft_prompts_first.pth").read_text("utf-8") == install.FIRST
 
