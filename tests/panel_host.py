@@ -156,12 +156,12 @@ def gradio_without_warnings(importing: Callable[[], Any]) -> Iterator[Any]:
         return loops[-1]
 
     asyncio.set_event_loop(made())
-    with warnings.catch_warnings():
-        # What its imports say of its own dependencies is not ours.
-        warnings.simplefilter("ignore")
-        gradio = importing()
     asyncio.new_event_loop = made
     try:
+        with warnings.catch_warnings():
+            # What its imports say of its own dependencies is not ours.
+            warnings.simplefilter("ignore")
+            gradio = importing()
         yield gradio
     finally:
         asyncio.new_event_loop = make
