@@ -7,6 +7,7 @@ ids.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
@@ -42,13 +43,12 @@ class SafeProcessors(LogitsProcessorList):
         self._neutral = neutral
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> Any:
-        if not has_placeholders(input_ids):
-            return super().__call__(input_ids, scores, **kwargs)
-        neutral = with_neutral(input_ids, self._neutral)
+        mask = input_ids >= FIRST_ID
+        neutral = input_ids.masked_fill(mask, self._neutral)
         for processor in self:
             ids = neutral
             if type(processor).__name__ in _PENALTIES:
-                ids = words_of(input_ids, self._neutral)
+                ids = words_of(input_ids, mask, self._neutral)
             elif isinstance(processor, UnbatchedClassifierFreeGuidanceLogitsProcessor):
                 ids = input_ids
             # A list of one: the list knows which arguments a processor takes.
@@ -64,7 +64,7 @@ class SafeCriteria(StoppingCriteriaList):
         self._neutral = neutral
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> Any:
-        return super().__call__(with_neutral(input_ids, self._neutral), scores, **kwargs)
+        return super().__call__(input_ids.masked_fill(input_ids >= FIRST_ID, self._neutral), scores, **kwargs)
 
 
 class SafeGeneration:
@@ -77,6 +77,7 @@ class SafeGeneration:
         self._base = base
         self._injection = injection
         self._neutral = neutral
+        self._local = threading.local()
         self._wrapped: list[Wrapped] = []
 
     def install(self) -> None:
@@ -101,17 +102,29 @@ class SafeGeneration:
                 "generate got inputs_embeds together with ids that hold soft prompts; the embeddings would win and the "
                 "tags be lost: pass one of the two"
             )
-        with self._injection.slots.hold({int(each) for ids in prompts for each in ids[ids >= FIRST_ID].unique()}):
-            return call(*args, **kwargs)
+        outer, self._local.words_only = self._words_only(), not prompts
+        try:
+            with self._injection.slots.hold({int(each) for ids in prompts for each in ids[ids >= FIRST_ID].unique()}):
+                return call(*args, **kwargs)
+        finally:
+            self._local.words_only = outer
 
-    def _logits_processor(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> SafeProcessors:
+    def _words_only(self) -> bool:
+        """Whether this thread generates behind a text without placeholders: then nothing of ours runs at its steps."""
+        return getattr(self._local, "words_only", False)
+
+    def _logits_processor(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> LogitsProcessorList:
+        if self._words_only():
+            return call(*args, **kwargs)  # type: ignore[no-any-return]
         seen = kwargs.get("encoder_input_ids")
         if has_placeholders(seen):
             # Built into a penalty for good, long before the list is called.
             kwargs["encoder_input_ids"] = with_present(seen, self._neutral)
         return SafeProcessors(call(*args, **kwargs), self._neutral)
 
-    def _stopping_criteria(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> SafeCriteria:
+    def _stopping_criteria(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> StoppingCriteriaList:
+        if self._words_only():
+            return call(*args, **kwargs)  # type: ignore[no-any-return]
         return SafeCriteria(call(*args, **kwargs), self._neutral)
 
     def _candidate_generator(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -156,13 +169,13 @@ def with_present(ids: torch.Tensor, neutral: int) -> torch.Tensor:
     return torch.where(mask, present, ids)
 
 
-def words_of(ids: torch.Tensor, neutral: int) -> torch.Tensor:
+def words_of(ids: torch.Tensor, mask: torch.Tensor, neutral: int) -> torch.Tensor:
     """(batch, length) ids without the placeholders; several rows keep their length, so there `with_present` stands in.
 
-    A row shorter than a penalty's range reaches further back, as it does without a soft prompt.
+    mask: where placeholders are. A penalty with a range reaches further back over them, as without a soft prompt.
     """
-    words = ids < FIRST_ID
-    return ids[words].unsqueeze(0) if len(ids) == 1 and bool(words.any()) else with_present(ids, neutral)
+    words = ids[~mask] if len(ids) == 1 else ids[:0]
+    return words.unsqueeze(0) if words.numel() else with_present(ids, neutral)
 
 
 def neutral_id(base: Any, tokenizer: Any) -> int:

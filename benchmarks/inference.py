@@ -1,0 +1,186 @@
+"""`python benchmarks/inference.py` prints what soft prompts cost while a model writes, against the same model without.
+
+The peer is an untouched copy of the model in the same process; both take turns, so that what else the machine does
+falls on both. What is attached is what text-generation-webui gets: `attach` and the webui's own repairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from soft_prompts import Library, SoftPrompt, demo
+from soft_prompts.hosts.webui.transformers import Served
+
+CONTEXT, TAGS, TOKENS = 2_048, 4, 20
+
+
+def model_of(width: int, layers: int, heads: int, vocabulary: int) -> Any:
+    """A random Llama; decoding speed depends on its sizes only."""
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=2 * CONTEXT + 64,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
+    )
+    return transformers.LlamaForCausalLM(config).eval()
+
+
+def attached(model: Any, folder: Path) -> tuple[Any, Any, torch.Tensor]:
+    """(attached copy, tokenizer, (1, CONTEXT) ids with four tags)."""
+    folder.mkdir(exist_ok=True)
+    rows = model.get_input_embeddings().weight.detach().numpy()
+    for number in range(TAGS):
+        SoftPrompt(name=f"p{number}", vectors=rows[number * TOKENS : (number + 1) * TOKENS]).save(
+            folder / f"p{number}.safetensors"
+        )
+    copied = copy.deepcopy(model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(demo.path())
+    Served(copied, tokenizer, Library(folder))
+    words = "the old keeper lit the lamp in the tower and the boat was gone in the morning "
+    text = "".join(f"{words * 20}<<sp:p{number}>>" for number in range(TAGS)) + words * 200
+    ids = tokenizer(text, return_tensors="pt")["input_ids"][:, :CONTEXT]
+    assert int((ids >= 1_000_000_000).sum()) == TAGS * TOKENS
+    return copied, tokenizer, ids
+
+
+def decode(model: Any, ids: torch.Tensor, steps: int) -> float:
+    """Seconds of one decoding step behind `ids`, without the prefill."""
+    options: dict[str, Any] = {"do_sample": False, "attention_mask": torch.ones_like(ids), "pad_token_id": 0}
+    times = []
+    for count in (1, steps + 1):
+        began = time.perf_counter()
+        model.generate(inputs=ids, max_new_tokens=count, min_new_tokens=count, **options)
+        times.append(time.perf_counter() - began)
+    return (times[1] - times[0]) / steps
+
+
+def prefill(model: Any, ids: torch.Tensor) -> float:
+    """Seconds of one forward pass over `ids`."""
+    began = time.perf_counter()
+    with torch.no_grad():
+        model(input_ids=ids, use_cache=False, logits_to_keep=1)
+    return time.perf_counter() - began
+
+
+def turns(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Every measure once a round, in another order each time."""
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    order = list(measures)
+    chance = random.Random(0)
+    for name in order:
+        measures[name]()  # warm
+    for _ in range(rounds):
+        chance.shuffle(order)
+        for name in order:
+            found[name].append(measures[name]())
+    return found
+
+
+def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
+    """(median ratio of the rounds, and its 95 % bootstrap interval)."""
+    ratios = np.array(ours) / np.array(theirs)
+    chance = np.random.default_rng(0)
+    medians = np.median(chance.choice(ratios, (4_000, len(ratios))), axis=1)
+    low, high = np.percentile(medians, [2.5, 97.5])
+    return float(np.median(ratios)), float(low), float(high)
+
+
+def small(folder: Path, steps: int, rounds: int) -> None:
+    """What a step and a prefill cost more, on a model that costs next to nothing itself."""
+    bare = model_of(8, 1, 1, 4_096)
+    ours, _, tagged = attached(bare, folder)
+    plain = tagged.masked_fill(tagged >= 1_000_000_000, 5)
+    idle = transformers.AutoTokenizer.from_pretrained(demo.path())
+    untouched = copy.deepcopy(bare)
+    Served(untouched, idle, Library(folder))
+    found = turns(
+        {
+            "bare": lambda: decode(bare, plain, steps),
+            "idle": lambda: decode(untouched, plain, steps),
+            "no tag": lambda: decode(ours, plain, steps),
+            "tags": lambda: decode(ours, tagged, steps),
+        },
+        rounds,
+    )
+    medians = {name: statistics.median(values) * 1e6 for name, values in found.items()}
+    print(f"| decoding step, hidden size 8, one layer, {steps:,} steps | {medians['bare']:.0f} µs |")
+    print(f"| the same, attached, no tag ever used | {medians['idle'] - medians['bare']:+.0f} µs |")
+    print(f"| attached, tags used before, none in this text | {medians['no tag'] - medians['bare']:+.0f} µs |")
+    print(f"| attached, four tags of {TOKENS} tokens in the text | {medians['tags'] - medians['bare']:+.0f} µs |")
+    found = turns(
+        {
+            "bare": lambda: prefill(bare, plain),
+            "no tag": lambda: prefill(ours, plain),
+            "tags": lambda: prefill(ours, tagged),
+        },
+        20 * rounds,
+    )
+    medians = {name: statistics.median(values) * 1e3 for name, values in found.items()}
+    print(f"| prefill of {CONTEXT:,} tokens | {medians['bare']:.1f} ms |")
+    print(f"| the same, attached, without a tag | {medians['no tag'] - medians['bare']:+.2f} ms |")
+    print(f"| the same, four tags of {TOKENS} tokens | {medians['tags'] - medians['bare']:+.2f} ms |")
+
+
+def large(folder: Path, steps: int, rounds: int) -> None:
+    """The ratio on a model of the size where people notice."""
+    bare = model_of(512, 8, 8, 16_384)
+    again = copy.deepcopy(bare)
+    ours, _, tagged = attached(bare, folder)
+    plain = tagged.masked_fill(tagged >= 1_000_000_000, 5)
+    count = sum(weight.numel() for weight in bare.parameters()) / 1e6
+    found = turns(
+        {
+            "bare": lambda: decode(bare, plain, steps),
+            "again": lambda: decode(again, plain, steps),
+            "no tag": lambda: decode(ours, plain, steps),
+            "tags": lambda: decode(ours, tagged, steps),
+        },
+        rounds,
+    )
+    print(f"| decoding step of {count:.0f} million parameters | {statistics.median(found['bare']) * 1e3:.1f} ms |")
+    for name, words in {
+        "again": "the same model against itself",
+        "no tag": "attached, no tag",
+        "tags": "four tags",
+    }.items():
+        middle, low, high = ratio(found[name], found["bare"])
+        print(f"| {words} | {middle:.3f} ({low:.3f} to {high:.3f}) |")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=2_000, help="decoding steps of the small model")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}\n")
+    print("| | |\n|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        small(Path(folder) / "small", options.steps, options.rounds)
+        large(Path(folder) / "large", 24, 4 * options.rounds)
+
+
+if __name__ == "__main__":
+    main()
