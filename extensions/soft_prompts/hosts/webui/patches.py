@@ -19,7 +19,7 @@ class Patches:
         self._middleware: Middleware | None = None
 
     def install(self) -> None:
-        """Wrap what is there and not wrapped yet; called again whenever a model comes, since modules come late."""
+        """Wrap what is there and not wrapped yet; called again whenever a model comes, since the API may come late."""
         host = self._host
         for place, name, around in (
             ("modules.chat", "generate_chat_prompt", host.chat_prompt),
@@ -29,7 +29,8 @@ class Patches:
             # Bound by name in here, before or after the one above was wrapped.
             ("modules.api.completions", "generate_chat_prompt", host.chat_prompt),
         ):
-            owner = sys.modules.get(place)
+            # The API's modules are not for us to bring in: without its flag, nobody needs them.
+            owner = sys.modules.get(place) if place.startswith("modules.api") else contract.module(place)
             key = f"{place}.{name}"
             if owner is None or key in self._wrapped or isinstance(getattr(owner, name, None), Wrapped | None):
                 continue
