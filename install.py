@@ -36,8 +36,9 @@ if sys.version_info < (3, 10):  # noqa: UP036 - an older Python shall say this, 
 ROOT = Path(__file__).resolve().parent
 FOLDERS = {"newest": ".venv", "host": ".venv-host", "none": ".venv-none"}  # constraints -> environment
 EXTRAS = ("train", "dev")
-# The host pins a build of gradio of its own, which does not come from an index; no other one goes with its pins.
-MORE = {"newest": ("browser",), "host": (), "none": ("browser",)}  # constraints -> extras that tests use where they are
+# For tests, which use it where it is. The host pins a build of gradio of its own, which does not come from an index, and
+# no other one goes with its pins.
+MORE = {"newest": "browser", "host": "", "none": "browser"}  # constraints -> one more extra
 STAMP = "soft-prompts.json"
 LOG = "install.log"
 
@@ -124,17 +125,19 @@ def serves(python: Path) -> bool:
     return bool(has) and is_ours(has["url"]) and not missing(has["found"])
 
 
-def stamp_for(constraints: Path) -> dict[str, str]:
+def stamp_for(constraints: Path, more: str = "") -> dict[str, str]:
     """What stands in a finished environment; any difference means to install again."""
     parts = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "requirements.txt", "install.py")]
     digest = hashlib.sha256(b"\0".join([*parts, constraints.read_bytes()])).hexdigest()
-    return {"checkout": str(ROOT), "constraints": constraints.name, "hash": digest}
+    return {"checkout": str(ROOT), "constraints": constraints.name, "hash": digest, "more": more}
 
 
 def is_finished(venv: Path, stamp: dict[str, str]) -> bool:
     try:
-        return python_of(venv).exists() and json.loads((venv / STAMP).read_text("utf-8")) == stamp
-    except (OSError, ValueError):
+        done = json.loads((venv / STAMP).read_text("utf-8"))
+        enough = stamp["more"] in ("", done["more"])
+        return enough and python_of(venv).exists() and {**done, "more": stamp["more"]} == stamp
+    except (OSError, ValueError, TypeError, KeyError):
         return False
 
 
@@ -228,9 +231,9 @@ def pins(venv: Path, constraints: Path, torch: str) -> Path:
     return kept
 
 
-def set_up(venv: Path, constraints: Path) -> Path:
-    """The Python of an environment in which everything is in place; at once if it already was."""
-    python, stamp = python_of(venv), stamp_for(constraints)
+def set_up(venv: Path, constraints: Path, more: str = "") -> Path:
+    """The Python of an environment in which everything is in place, and one more extra; at once if it already was."""
+    python, stamp = python_of(venv), stamp_for(constraints, more)
     if is_finished(venv, stamp):
         return python
     print(f"Setting up {venv} with constraints/{constraints.name}", flush=True)
@@ -242,7 +245,7 @@ def set_up(venv: Path, constraints: Path) -> Path:
         step("torch, the largest part", [*pip, "-c", str(constraints), "torch"], venv / LOG)
     has = inspect(python)
     allowed = pins(venv, constraints, has["found"]["torch"])
-    extras = ",".join([*EXTRAS, *MORE[constraints.stem]])
+    extras = ",".join([*EXTRAS, *more.split()])
     step("transformers and the rest", [*pip, "-c", str(allowed), "-e", f".[{extras}]"], venv / LOG)
     Path(has["site"], "soft_prompts_first.pth").write_text(FIRST, "utf-8")
     (venv / STAMP).write_text(json.dumps(stamp), "utf-8")
@@ -299,7 +302,11 @@ def main(arguments: list[str] | None = None) -> int:
     venv = Path(os.path.abspath(options.venv or ROOT / FOLDERS[chosen]))
     try:
         active = not (options.venv or options.constraints) and serves(Path(sys.executable))
-        python = Path(sys.executable) if active else set_up(venv, ROOT / "constraints" / f"{chosen}.txt")
+        python = (
+            Path(sys.executable)
+            if active
+            else set_up(venv, ROOT / "constraints" / f"{chosen}.txt", MORE[chosen] if options.what == "test" else "")
+        )
         return run(command_for(options.what, python, rest))
     except Failure as problem:
         print(f"\n{problem}", file=sys.stderr)

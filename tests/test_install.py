@@ -249,6 +249,27 @@ def test_a_failure_ends_with_its_words_and_no_traceback(
 
 
 @pytest.mark.parametrize(
+    ("has", "wants", "enough"),
+    [("", "", True), ("browser", "", True), ("browser", "browser", True), ("", "browser", False)],
+)
+def test_what_tests_want_more_is_installed_for_tests(
+    install: ModuleType, tmp_path: Path, has: str, wants: str, enough: bool
+) -> None:
+    touch_python(install, tmp_path)
+    (tmp_path / install.STAMP).write_text(json.dumps(install.stamp_for(CONSTRAINTS[0], has)), "utf-8")
+    assert install.is_finished(tmp_path, install.stamp_for(CONSTRAINTS[0], wants)) is enough
+
+
+def test_the_demo_needs_no_browser(install: ModuleType, world: World, tmp_path: Path) -> None:
+    extras = []
+    for what in ("demo", "test"):
+        assert install.main([what, "--venv", str(tmp_path / "v")]) == 0
+        extras += [command[-1] for command in world.commands if "-e" in command]
+        world.commands.clear()
+    assert extras == [".[train,dev]", ".[train,dev,browser]"]
+
+
+@pytest.mark.parametrize(
     ("problem", "code", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), 1, "The disk is full"),
