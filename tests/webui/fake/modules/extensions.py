@@ -108,7 +108,7 @@ def _first(name: str) -> Callable[..., Any]:
     return lambda *given, **options: next((hook(*given, **options) for hook in _hooks(name)), None)
 
 
-_HOOKS: dict[str, Callable[..., Any]] = {
+EXTENSION_MAP: dict[str, Callable[..., Any]] = {
     "input": _text("input_modifier"),
     "output": _text("output_modifier"),
     "bot_prefix": _text("bot_prefix_modifier"),
@@ -125,6 +125,6 @@ _HOOKS: dict[str, Callable[..., Any]] = {
 }
 
 
-def apply_extensions(kind: str, *given: Any, **options: Any) -> Any:
+def apply_extensions(typ: str, *args: Any, **kwargs: Any) -> Any:
     """What the webui asks its extensions by."""
-    return _HOOKS[kind](*given, **options)
+    return EXTENSION_MAP[typ](*args, **kwargs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-PRIORITY = """
+_PRIORITY = """
 repetition_penalty presence_penalty frequency_penalty dry top_n_sigma temperature dynamic_temperature quadratic_sampling
 top_k top_p typical_p epsilon_cutoff eta_cutoff tfs top_a min_p adaptive_p mirostat xtc encoder_repetition_penalty
 no_repeat_ngram
@@ -19,6 +19,6 @@ default_preset_values: dict[str, Any] = {
     **{"xtc_threshold": 0.1, "adaptive_decay": 0.9, "mirostat_tau": 5, "mirostat_eta": 0.1},
     **{"dry_allowed_length": 2, "dry_base": 1.75, "repetition_penalty_range": 1024},
     **{"do_sample": True, "dynamic_temperature": False, "temperature_last": False},
-    "sampler_priority": "\n".join(PRIORITY.split()),
+    "sampler_priority": "\n".join(_PRIORITY.split()),
     "dry_sequence_breakers": r'"\n", ":", "\"", "*"',
 }

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import transformers
 from modules import shared
-from modules.presets import PRIORITY, default_preset_values
+from modules.presets import default_preset_values
 from transformers import LogitsProcessor, LogitsProcessorList
 
 original_init = transformers.GenerationConfig.__init__
@@ -139,7 +139,7 @@ def generation_config_init_patch(self: Any, **kwargs: Any) -> None:
         if name not in ("do_sample", "temperature", "top_p", "top_k", "sampler_priority") and not hasattr(self, name):
             setattr(self, name, kwargs.get(name, default))
     self.min_p = kwargs.get("min_p", 0.0)
-    self.sampler_priority = kwargs.get("sampler_priority", PRIORITY.split())
+    self.sampler_priority = kwargs.get("sampler_priority", default_preset_values["sampler_priority"].split())
 
 
 def hijack_samplers() -> None:

@@ -88,12 +88,12 @@ def _copied(state: State) -> State:
     return {key: value if key in alive else copy.deepcopy(value) for key, value in state.items()}
 
 
-def apply_stopping_strings(reply: str, stops: list[str]) -> tuple[str, bool]:
+def apply_stopping_strings(reply: str, all_stop_strings: list[str]) -> tuple[str, bool]:
     """(the reply up to a stop string, whether there was one); the beginning of one at its end waits for the rest."""
-    for stop in stops:
+    for stop in all_stop_strings:
         if stop in reply:
             return reply[: reply.index(stop)], True
-    for stop in stops:
+    for stop in all_stop_strings:
         for size in range(len(stop) - 1, 0, -1):
             if reply.endswith(stop[:size]):
                 return reply[:-size], False

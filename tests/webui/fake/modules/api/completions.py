@@ -120,18 +120,18 @@ def completions_common(
         yield answer(prefix + seen + suffix, entries + steps, reason, tokens)
 
 
-def convert_history(messages: Entries) -> tuple[str, str, dict[str, Any]]:
+def convert_history(history: Entries) -> tuple[str, str, dict[str, Any]]:
     """(what the writer says now, system message, rows of [said, answered])."""
-    system = "\n".join(each["content"] for each in messages if each["role"] == "system")
+    system = "\n".join(each["content"] for each in history if each["role"] == "system")
     rows: list[list[str]] = []
-    for each in messages:
+    for each in history:
         if each["role"] == "user":
             rows.append([each["content"], ""])
         elif each["role"] == "assistant" and rows and not rows[-1][1]:
             rows[-1][1] = each["content"]
         elif each["role"] == "assistant":
             rows.append(["", each["content"]])
-    said = rows.pop()[0] if messages[-1]["role"] == "user" else ""
+    said = rows.pop()[0] if history[-1]["role"] == "user" else ""
     return said, system, {"internal": rows, "visible": [row[:] for row in rows]}
 
 

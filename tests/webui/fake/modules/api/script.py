@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import modules.api.completions  # noqa: F401
+import modules.api.completions
+import modules.logits  # noqa: F401  (as there: whoever imports the API has both)
 from modules import shared
 
 
