@@ -110,7 +110,7 @@ def completions_common(
         if stream and text[len(seen) :]:
             yield answer(text[len(seen) :], last(), None)
         seen = text
-    tokens = len(encode(seen)[0])
+    tokens = len(encode(seen)[0]) if limit else 0
     full = tokens >= limit or len(ids[0]) + tokens >= state["truncation_length"]
     reason, suffix = "length" if limit and full else "stop", body["suffix"] or ""
     if stream:
