@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from soft_prompts.tags import Tag
+
 Inside = Any  # the fixture of conftest.py
 LAMP = " and the old keeper lit the lamp in the tower"
 BEFORE, AFTER = "Once upon a time there was a miller", ". In the morning the boat was gone"
@@ -85,6 +87,7 @@ def test_idle_unload(inside: Inside) -> None:
         inside.shared.args.idle_timeout = 0
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft 0.21's, under transformers 5.23
 def test_a_lora_comes_and_goes(inside: Inside) -> None:
     peft = pytest.importorskip("peft")
     holds(inside)
@@ -225,6 +228,20 @@ def test_what_means_nothing_is_left_out_and_said(inside: Inside, lamp: str) -> N
     assert inside.complete(BEFORE + "<<sp:lamp:9>>" + AFTER) == plain
     assert "between -4 and 4" in inside.said[-1]
     assert inside.complete(BEFORE + "\\<<sp:lamp>>" + AFTER) != plain, "a literal is text"
+
+
+def test_nobody_is_told_where_the_folder_lies(inside: Inside) -> None:
+    (inside.folder / "broken.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
+    inside.complete("<<sp:nobody>> and <<sp:broken>>")
+    words = [
+        *inside.said,
+        inside.ours.desk.report(),
+        inside.ours.check(Tag("nobody")),
+        inside.ours.check(Tag("broken")),
+    ]
+    assert len(inside.said) == 2 and all(words)
+    assert not [each for each in words if str(inside.user_data) in each]
+    assert "user_data/soft_prompts" in inside.said[0]
 
 
 def test_a_replaced_file_counts_at_once(inside: Inside) -> None:

@@ -137,7 +137,7 @@ class Desk:
 
     def _judge(self, entry: Entry) -> tuple[int, Verdict, str]:
         if entry.problem:
-            return entry.tokens, "unreadable", entry.problem
+            return entry.tokens, "unreadable", self._webui.words(entry.problem)
         if entry.shadowed_by:
             return entry.tokens, "shadowed", f"{entry.shadowed_by} is used under this name"
         served = self._webui.current.served
@@ -160,7 +160,7 @@ class Desk:
                 return len(prompt), fit.verdict, fit.reason
             return served.tokens(prompt), "text", "a text: its own words on any model, untrained"
         except SoftPromptError as problem:
-            return entry.tokens, "unreadable", str(problem)
+            return entry.tokens, "unreadable", self._webui.words(problem)
 
     def _listing(self) -> str:
         webui = self._webui

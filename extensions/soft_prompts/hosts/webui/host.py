@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ class Webui:
                 ids += found
                 uses.append(Use(str(tag), len(found), pinned=True))
             except SoftPromptError as problem:
-                uses.append(Use(str(tag), pinned=True, problem=str(problem)))
+                uses.append(Use(str(tag), pinned=True, problem=self.words(problem)))
         if ids and limit is not None and not affordable(len(ids), limit):
             many = f"the pinned prompts need {len(ids)} tokens, more than half of the {limit} that a prompt may have"
             return [], tuple(Use(use.tag, pinned=True, problem=use.problem or many) for use in uses)
@@ -193,6 +194,10 @@ class Webui:
 
     # ---- words for the writer
 
+    def words(self, problem: SoftPromptError | str) -> str:
+        """The message, in which the folder is called as the writer knows it; where it lies is nobody's business."""
+        return str(problem).replace(str(self.folder), self.desk.folder)
+
     def check(self, tag: Tag) -> str:
         """Why a tag would be left out of a request, in words; empty when it would not."""
         served = self.current.answers
@@ -203,7 +208,7 @@ class Webui:
                 self.library[tag.name]
             return ""
         except SoftPromptError as problem:
-            return str(problem)
+            return self.words(problem)
 
     def on_warning(self, show: Callable[[str], None]) -> None:
         """`show` is called with every warning, in the thread of the request that it is about."""
@@ -219,8 +224,9 @@ class Webui:
             log.exception("soft prompts could not show a warning")
 
     def _note(self, request: Request) -> None:
-        self.last = request
-        for use in request.uses:
+        uses = tuple(replace(use, problem=self.words(use.problem)) for use in request.uses)
+        self.last = replace(request, uses=uses)
+        for use in uses:
             if use.problem:
                 self.warn(f"{use.tag} is left out: {use.problem}" if not use.tokens else f"{use.tag}: {use.problem}")
 
