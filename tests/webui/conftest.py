@@ -33,6 +33,7 @@ class Inside:
     """The loaded webui with this extension in it; `user_data` is a folder of this run's own."""
 
     LAMP = " and the old keeper lit the lamp in the tower"
+    real = bool(REAL)
 
     def __init__(self, user_data: Path) -> None:
         self.user_data = user_data

@@ -137,3 +137,21 @@ def cut(prompt: str) -> str:
         if MESSAGE[:count] in prompt.removeprefix("<s>"):
             return MESSAGE[:count]
     return ""
+
+
+def test_a_tag_in_an_attachment_is_not_cut_either(inside: Inside, lamp: str) -> None:
+    """The webui puts the text of attached files behind the message, before it cuts."""
+    if not inside.real:
+        pytest.skip("the stand-in attaches no files")
+    history: dict[str, Any] = {"internal": [], "visible": [], "metadata": {}}
+    attached = {"name": "n.txt", "type": "text/plain", "content": f"Of the sea{lamp} and of the{lamp}"}
+    history["metadata"]["user_0"] = {"attachments": [attached]}
+    changes: dict[str, Any] = {"mode": "chat", "context": "", "user_bio": "", "max_new_tokens": 1, "history": history}
+    full = inside.generation.get_encoded_length(inside.chat.generate_chat_prompt("Go", inside.state(**changes)))
+    tags = set()
+    for length in range(full + 1, full - 40, -1):
+        prompt = inside.chat.generate_chat_prompt("Go", inside.state(**changes, truncation_length=length + 1))
+        assert "<" not in prompt.replace(lamp, ""), prompt
+        tags.add(prompt.count(lamp))
+    assert history["metadata"]["user_0"]["attachments"] == [attached], "the history is the writer's"
+    assert tags == {0, 1, 2}

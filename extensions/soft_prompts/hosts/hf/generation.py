@@ -115,7 +115,7 @@ class SafeGeneration:
 
     def _logits_processor(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> LogitsProcessorList:
         if self._words_only():
-            return call(*args, **kwargs)  # type: ignore[no-any-return]
+            return call(*args, **kwargs)
         seen = kwargs.get("encoder_input_ids")
         if has_placeholders(seen):
             # Built into a penalty for good, long before the list is called.
@@ -124,7 +124,7 @@ class SafeGeneration:
 
     def _stopping_criteria(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> StoppingCriteriaList:
         if self._words_only():
-            return call(*args, **kwargs)  # type: ignore[no-any-return]
+            return call(*args, **kwargs)
         return SafeCriteria(call(*args, **kwargs), self._neutral)
 
     def _candidate_generator(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

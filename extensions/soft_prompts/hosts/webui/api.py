@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from .nested import texts
 from .refused import tags_of
 
 Message = MutableMapping[str, Any]
@@ -92,23 +93,12 @@ class Middleware:
         if b"<<sp:" not in body and b"\\u003c" not in body.lower():
             return {}
         try:
-            texts = list(_texts(json.loads(body)))
+            found = list(texts(json.loads(body)))
         except (ValueError, RecursionError):
             return {}  # the webui says best what is wrong with it
-        tags = dict.fromkeys(tag for text in texts for tag in tags_of(text))
-        found = {tag.text or str(tag): self._host.check(tag) for tag in tags}
-        return {tag: problem for tag, problem in found.items() if problem}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
+        tags = dict.fromkeys(tag for text in found for tag in tags_of(text))
+        problems = {tag.text or str(tag): self._host.check(tag) for tag in tags}
+        return {tag: problem for tag, problem in problems.items() if problem}
 
 
 async def _read(receive: Receive) -> tuple[bytes, Receive]:

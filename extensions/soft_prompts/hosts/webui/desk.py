@@ -72,10 +72,12 @@ class Desk:
             words = "No model is loaded. Load one with the Transformers loader, and tags work."
             return Health("waiting", words, details)
         usable = sum(row.usable for row in self.rows())
-        prompts = f"{usable} soft prompt{'' if usable == 1 else 's'} to use"
-        return Health(
-            "ready", f"Tags work: {prompts}, and the loaded model ({current.served.kind}) passed its test.", details
+        words = (
+            "Tags work. No soft prompt fits the loaded model yet."
+            if not usable
+            else (f"Tags work. {usable} soft prompt{' is' if usable == 1 else 's are'} ready for the loaded model.")
         )
+        return Health("ready", words, details)
 
     def report(self) -> str:
         """Plain text for a bug report: versions, health, the tags of the last request; no text of the writer's."""
@@ -99,6 +101,7 @@ class Desk:
         return [
             f"webui: {commit[:7] or 'version unknown'} ({known})",
             f"loader: {webui.current.loader or 'none'}",
+            *([f"model: {webui.current.served.kind}, passed its self-test"] if webui.current.served else []),
             f"folder: {self.folder} ({watching}), {len(webui.library)} of {len(webui.library.entries())} files usable",
             *([webui.settings.problem] if webui.settings.problem else []),
             *sorted({f"this webui is another than we know, so {contract.LOSSES[name]}" for name in losses}),
@@ -132,7 +135,7 @@ class Desk:
         file = entry.path.relative_to(self._webui.folder).as_posix()
         choices = self._webui.settings.choices
         where = [scope for scope, pins in choices.pins.items() if any(pin.name == entry.name for pin in pins)]
-        words = ", ".join(_label(scope) for scope in where)
+        words = ", ".join(_label(scope, "in a chat") for scope in where)
         return Row(entry.name, file, tokens, verdict, reason, entry.metadata.get("description", ""), words)
 
     def _judge(self, entry: Entry) -> tuple[int, Verdict, str]:
@@ -204,9 +207,9 @@ class Desk:
         self._webui.on_warning(show)
 
 
-def _label(scope: str) -> str:
+def _label(scope: str, chat: str = "in this chat") -> str:
     kind, _, name = scope.partition(":")
-    return {"character": f"with {name}", "chat": "in this chat"}.get(kind, EVERYWHERE.label)
+    return {"character": f"with {name}", "chat": chat}.get(kind, EVERYWHERE.label)
 
 
 def _version(package: str) -> str:

@@ -24,6 +24,7 @@ from .desk import Desk
 from .display import readable
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
+from .nested import changed, texts
 from .outcome import elsewhere, outcome
 from .patches import Patches
 from .refused import tags_of
@@ -254,16 +255,22 @@ def _limit(state: dict[str, Any]) -> int:
 
 
 def _sheltered(user_input: str, history: Any) -> tuple[Shelter, str, Any]:
-    """What may be cut by characters, with hidden tags: the writer's words and the last row of the history."""
-    rows = history.get("internal") or [] if isinstance(history, dict) else []
-    last = [each if isinstance(each, str) else "" for each in rows[-1]] if rows else []
-    if not any(map(has_tags, [user_input, *last])):
+    """What may be cut by characters, with hidden tags: the writer's words, the last row, files attached to them."""
+    if not isinstance(history, dict):
+        history = {"internal": []}
+    rows, metadata = history.get("internal") or [], history.get("metadata") or {}
+    keys = [f"user_{len(rows) - 1}", f"user_{len(rows)}"]
+    cut = {"rows": rows[-1:], "metadata": {key: metadata[key] for key in keys if key in metadata}}
+    if not any(map(has_tags, [user_input, *texts(cut)])):
         return Shelter(), user_input, history
-    shelter = Shelter(user_input, *last)
-    if any(map(has_tags, last)):
-        row = [shelter.hide(each) if isinstance(each, str) else each for each in rows[-1]]
-        history = {**history, "internal": [*rows[:-1], row]}
-    return shelter, shelter.hide(user_input), history
+    shelter = Shelter(user_input, *texts(cut))
+    hidden = changed(cut, shelter.hide)
+    internal = [*rows[:-1], *hidden["rows"]]
+    return (
+        shelter,
+        shelter.hide(user_input),
+        {**history, "internal": internal, "metadata": {**metadata, **hidden["metadata"]}},
+    )
 
 
 _lock = threading.Lock()
