@@ -36,8 +36,8 @@ if sys.version_info < (3, 10):  # noqa: UP036 - an older Python shall say this, 
 ROOT = Path(__file__).resolve().parent
 FOLDERS = {"newest": ".venv", "host": ".venv-host", "none": ".venv-none"}  # constraints -> environment
 EXTRAS = ("train", "dev")
-# For tests, which use it where it is. The host pins a build of gradio of its own, which does not come from an index, and
-# no other one goes with its pins.
+# For tests, which use it where it is. The host pins a build of gradio of its own, which comes from no index, and no
+# other one goes with its pins.
 MORE = {"newest": "browser", "host": "", "none": "browser"}  # constraints -> one more extra
 STAMP = "soft-prompts.json"
 LOG = "install.log"

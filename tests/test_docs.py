@@ -48,7 +48,7 @@ def test_the_readmes_commands_exist() -> None:
     installs = [
         line for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("python install")
     ]
-    assert installs == ["python install.py demo", "python install.py test"]
+    assert installs == ["python install.py demo", "python install.py test", "python install.py webui /path/to/textgen"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
