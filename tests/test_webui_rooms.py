@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import random
 from pathlib import Path
@@ -25,6 +26,7 @@ from soft_prompts.hosts.webui.outcome import outcome
 from soft_prompts.hosts.webui.refused import Refused, plain, tags_of
 from soft_prompts.hosts.webui.settings import Settings, scopes_of
 from soft_prompts.hosts.webui.shelter import Shelter
+from soft_prompts.hosts.wrapped import Wrapped
 from soft_prompts.slots import Slot, Slots
 from soft_prompts.tags import Tag, parse
 
@@ -85,7 +87,7 @@ TEXTS = st.lists(st.one_of(st.text("<>sp:\\ab\ue000\n", max_size=6), NAMES.map("
 
 @given(TEXTS)
 def test_a_shelter_gives_back_what_it_took(text: str) -> None:
-    shelter = Shelter(text)
+    shelter = Shelter([text])
     hidden = shelter.hide(text)
     assert shelter.show(hidden) == text
     assert bool(shelter) == (hidden != text)
@@ -93,7 +95,7 @@ def test_a_shelter_gives_back_what_it_took(text: str) -> None:
 
 @given(TEXTS, st.integers(0, 60))
 def test_no_cut_of_a_sheltered_text_splits_a_tag(text: str, cut: int) -> None:
-    shelter = Shelter(text)
+    shelter = Shelter([text])
     hidden = shelter.hide(text)
     shown = shelter.show(hidden[:cut])
     assert text.startswith(shown)
@@ -102,9 +104,17 @@ def test_no_cut_of_a_sheltered_text_splits_a_tag(text: str, cut: int) -> None:
     assert kept == tags[: len(kept)]
 
 
+def test_a_shelter_disturbs_nothing_around_it() -> None:
+    around = "an icon \ue000 and \ue001"
+    shelter = Shelter(["<<sp:a>>", around])
+    hidden = shelter.hide("<<sp:a>>")
+    assert shelter.show(around + hidden) == around + "<<sp:a>>"
+    assert shelter.show(json.dumps({"x": hidden})) == json.dumps({"x": "<<sp:a>>"})
+
+
 def test_a_shelter_that_is_full_leaves_tags_alone() -> None:
     text = "".join(map(chr, range(0xE000, 0xF900))) + "<<sp:a>>"
-    assert Shelter(text).hide(text) == text
+    assert Shelter([text]).hide(text) == text
 
 
 # ---- display
@@ -162,10 +172,28 @@ def test_settings_that_cannot_be_read_are_set_aside(tmp_path: Path, content: str
     path.write_text(content, "utf-8")
     settings = Settings(path)
     assert settings.choices.pins == {} and settings.choices.on
-    assert "kept as settings.json.unreadable" in settings.problem
-    assert (tmp_path / "settings.json.unreadable").read_text("utf-8") == content
+    assert "cannot be understood" in settings.problem
+    assert path.read_text("utf-8") == content, "an editor may be about to write the rest"
+    (tmp_path / "settings.json.unreadable1").write_text("an older one", "utf-8")
     settings.pin("everywhere", Pin("noir"))
     assert Settings(path).choices.pins == {"everywhere": (Pin("noir"),)}
+    assert (tmp_path / "settings.json.unreadable2").read_text("utf-8") == content
+    assert settings.problem == "" and settings.choices.pins
+
+
+def test_settings_that_cannot_be_opened_now_stay_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "settings.json"
+    settings = Settings(path)
+    settings.pin("everywhere", Pin("noir"))
+    path.write_text('{"pins": {"everywhere": [{"name": "sea"}]}}', "utf-8")
+
+    def locked(*args: Any) -> str:
+        raise PermissionError(13, "another program holds it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", locked)
+        assert settings.choices.pins == {"everywhere": (Pin("noir"),)}
+    assert settings.choices.pins == {"everywhere": (Pin("sea"),)}, "and a version need not be written by hand"
 
 
 def test_settings_changed_by_hand_count(tmp_path: Path) -> None:
@@ -193,6 +221,10 @@ def test_following_sees_and_lets_go() -> None:
     following.stop()
     shared.model = 2  # type: ignore[attr-defined]
     assert seen == ["model"] and type(shared) is ModuleType
+    following.start()
+    shared.tokenizer = 3  # type: ignore[attr-defined]
+    assert seen == ["model", "tokenizer"]
+    following.stop()
 
 
 def test_following_never_disturbs_the_webui(caplog: pytest.LogCaptureFixture) -> None:
@@ -219,6 +251,44 @@ def test_two_followers_let_go_in_any_order() -> None:
     second.stop()
     shared.model = 2  # type: ignore[attr-defined]
     assert seen == ["model"]
+
+
+# ---- wrapping
+
+
+class Machine:
+    def run(self, word: str) -> str:
+        return word
+
+
+def test_a_wrapper_around_a_wrapper() -> None:
+    machine = Machine()
+    inner = Wrapped(machine, "run", lambda call, word: f"in({call(word)})").install()
+    outer = Wrapped(machine, "run", lambda call, word: f"out({call(word)})").install()
+    assert machine.run("x") == "out(in(x))"
+    copied = copy.deepcopy(machine)
+    assert copied.run("x") == "out(in(x))"
+    outer.restore()
+    assert machine.run("x") == "in(x)" and not outer.live and inner.live
+    inner.restore()
+    assert machine.run("x") == "x" and vars(machine) == {}
+    assert copied.run("x") == "out(in(x))", "the copy is another's"
+
+
+def test_an_inner_wrapper_that_goes_first_falls_silent() -> None:
+    machine = Machine()
+    inner = Wrapped(machine, "run", lambda call, word: f"in({call(word)})").install()
+    outer = Wrapped(machine, "run", lambda call, word: f"out({call(word)})").install()
+    inner.restore()
+    assert machine.run("x") == "out(x)"
+    outer.restore()
+    assert machine.run("x") == "x"
+
+
+def test_what_has_no_signature_can_be_wrapped() -> None:
+    owner = SimpleNamespace(call=dict.fromkeys)
+    Wrapped(owner, "call", lambda call, *args: call(*args)).install()
+    assert owner.call("a", 1) == {"a": 1}
 
 
 # ---- what cannot be served
@@ -378,16 +448,37 @@ def test_without_the_key_nothing_is_told() -> None:
     body = b'{"prompt": "<<sp:noirr>>"}'
     assert ask(Host(key="secret", strict=True), body) == (200, {}, body)
     assert HEADER in ask(Host(key="secret"), body, headers=[(b"authorization", b"Bearer secret")])[1]
-    assert HEADER in ask(Host(key="secret"), body, headers=[(b"x-api-key", b"secret")])[1]
+    key, other = (b"x-api-key", b"secret"), (b"x-api-key", b"other")
+    assert HEADER in ask(Host(key="secret"), body, path="/v1/messages", headers=[key])[1]
+    assert HEADER not in ask(Host(key="secret"), body, headers=[key])[1], "that route takes another header"
+    assert HEADER in ask(Host(key="secret"), body, headers=[other, (b"authorization", b"Bearer secret")])[1]
 
 
 def test_hostile_bodies_pass_by() -> None:
     deep = b'{"a": ' + b"[" * 100_000 + b'"<<sp:x>>"'
     assert ask(Host(strict=True), deep)[0] == 200
     chance = random.Random(1)
-    many = json.dumps({"prompt": " ".join(f"<<sp:n{chance.random()}>>" for _ in range(500))}).encode()
-    _, headers, _ = ask(Host(), many)
-    assert len(json.loads(headers[HEADER])) == 20 and len(headers[HEADER]) < 8000
+    for alphabet in ("n", "\u0436", "\U00020000"):
+        names = (alphabet * 9 + str(chance.randrange(10**6)) for _ in range(500))
+        many = json.dumps({"prompt": " ".join(f"<<sp:{name}>>" for name in names)}).encode()
+        _, headers, _ = ask(Host(), many)
+        listed = json.loads(headers[HEADER])
+        assert len(headers[HEADER]) < 4000, "clients give up on more"
+        assert len(listed) > 5 and listed[-1] == {"more": 200 - len(listed) + 1}
+
+
+def test_a_fault_of_ours_lets_the_request_pass() -> None:
+    class Broken(Host):
+        def check(self, tag: Tag) -> str:
+            raise RuntimeError("no")
+
+    assert ask(Broken(strict=True), b'{"prompt": "<<sp:x>>"}')[0] == 200
+
+
+def test_the_form_of_a_refusal_is_that_of_the_api() -> None:
+    body = b'{"messages": [{"role": "user", "content": "<<sp:x>>"}]}'
+    assert json.loads(ask(Host(strict=True), body, path="/v1/messages")[2])["type"] == "error"
+    assert json.loads(ask(Host(strict=True), body)[2])["error"]["code"] == "unresolved_soft_prompt"
 
 
 def test_a_row_knows_its_tag() -> None:

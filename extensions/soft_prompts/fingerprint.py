@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InvalidPrompt
-from .prompt import SoftPrompt
 
 KEY = "fingerprint"
 SAMPLES = 64
@@ -42,6 +41,22 @@ class Embedding(Protocol):
 
     def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """(len(ids), width): the embedding module's output for `ids`."""
+
+
+class Described(Protocol):
+    """What is told of a prompt by itself, and by its file's header."""
+
+    @property
+    def name(self) -> str:
+        """As the tag says it."""
+
+    @property
+    def width(self) -> int:
+        """Of one vector."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """As the file carries it."""
 
 
 @dataclass(frozen=True)
@@ -117,34 +132,53 @@ def similarity(known: Fingerprint, embedding: Embedding) -> float:
     return float(cosines.mean())
 
 
-def judge(prompt: SoftPrompt, embedding: Embedding) -> Fit:
+def judge(prompt: Described, embedding: Embedding) -> Fit:
     """Whether `prompt` was made for the model behind `embedding`, and why (not), in words for the writer."""
-    model = prompt.metadata.get("base_model", "")
-    made_for = f"it was trained on {model}" if model else "which model it was trained on is not recorded"
-    if prompt.width != embedding.width:
+    return Judge(embedding)(prompt)
+
+
+class Judge:
+    """`Judge(embedding)(prompt)`: as `judge`, and what it has found for a fingerprint it knows from then on."""
+
+    def __init__(self, embedding: Embedding) -> None:
+        self._embedding = embedding
+        self._known: dict[str, float | InvalidPrompt] = {}
+
+    def __call__(self, prompt: Described) -> Fit:
+        """The same for a prompt or for what a file's header tells of it."""
+        model = prompt.metadata.get("base_model", "")
+        made_for = f"it was trained on {model}" if model else "which model it was trained on is not recorded"
+        name, width = f"soft prompt '{prompt.name}'", self._embedding.width
+        if prompt.width != width:
+            return Fit(
+                "width",
+                f"{name} is {prompt.width} wide, but this model embeds tokens {width} wide; {made_for}. "
+                "Load that model, or retrain it",
+            )
+        if KEY not in prompt.metadata:
+            return Fit("unknown", f"{name} carries no fingerprint: {made_for}; it may say nothing here")
+        found = self._similarity(prompt.metadata[KEY])
+        if isinstance(found, InvalidPrompt):
+            return Fit("unknown", f"{name}: {found}; {made_for}. It may say nothing here")
+        if found >= FITS:
+            return Fit("fits", f"made for this model (similarity {found:.3f})", found)
+        if found >= RELATED:
+            words = f"made for a relative of this model (similarity {found:.3f}): expect less of it"
+            return Fit("relative", words, found)
         return Fit(
-            "width",
-            f"soft prompt '{prompt.name}' is {prompt.width} wide, but this model embeds tokens {embedding.width} wide; "
-            f"{made_for}. Load that model, or retrain it",
+            "stranger",
+            f"{name} has this model's width and is a stranger to it (similarity {found:.3f}); "
+            f"{made_for}. Load that model, retrain it, or allow strangers",
+            found,
         )
-    if KEY not in prompt.metadata:
-        return Fit(
-            "unknown", f"soft prompt '{prompt.name}' carries no fingerprint: {made_for}; it may say nothing here"
-        )
-    try:
-        found = similarity(Fingerprint.from_text(prompt.metadata[KEY]), embedding)
-    except InvalidPrompt as problem:
-        return Fit("unknown", f"soft prompt '{prompt.name}': {problem}; {made_for}. It may say nothing here")
-    if found >= FITS:
-        return Fit("fits", f"made for this model (similarity {found:.3f})", found)
-    if found >= RELATED:
-        return Fit("relative", f"made for a relative of this model (similarity {found:.3f}): expect less of it", found)
-    return Fit(
-        "stranger",
-        f"soft prompt '{prompt.name}' has this model's width and is a stranger to it (similarity {found:.3f}); "
-        f"{made_for}. Load that model, retrain it, or allow strangers",
-        found,
-    )
+
+    def _similarity(self, text: str) -> float | InvalidPrompt:
+        if text not in self._known:
+            try:
+                self._known[text] = similarity(Fingerprint.from_text(text), self._embedding)
+            except InvalidPrompt as problem:
+                self._known[text] = problem
+        return self._known[text]
 
 
 def _sketch(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import AmbiguousPrompt, InvalidTag, Misfit, UnknownPrompt
-from .fingerprint import Embedding, Fit, judge
+from .fingerprint import Described, Embedding, Fit, Judge
 from .library import Library
 from .prompt import Prompt, SoftPrompt, TextPrompt, by_name
 from .slots import Slot, Slots
@@ -31,7 +31,10 @@ class View(Embedding, Protocol):
 
 
 class Resolver:
-    """prompts: given by the program; library: a folder; allow_strangers: take prompts made for other models."""
+    """prompts: given by the program; library: a folder; allow_strangers: take prompts made for other models.
+
+    hint: what to do about a name that nothing holds, for people who write programs.
+    """
 
     def __init__(
         self,
@@ -40,13 +43,16 @@ class Resolver:
         library: Library | None = None,
         prompts: Iterable[SoftPrompt] = (),
         allow_strangers: bool = False,
+        hint: str = "",
     ) -> None:
         self._view = view
         self._slots = slots
         self._library = library
         self._prompts = by_name(prompts)
         self._allow_strangers = allow_strangers
-        self._fits: dict[str, Fit] = {}
+        self._hint = f" {hint}" if hint else ""
+        self._judge = Judge(view)
+        self._warned: set[str] = set()
         self._texts: dict[str, SoftPrompt] = {}
 
     def place(self, tag: Tag, carried: Mapping[str, SoftPrompt] | None = None) -> Slot:
@@ -60,15 +66,9 @@ class Resolver:
         key = prompt.digest, tag.hundredths
         return self._slots.find(key, tag) or self._slots.place(self._vectors(prompt, tag), tag, key)
 
-    def fit(self, prompt: SoftPrompt) -> Fit:
-        """Whether `prompt` was made for this model; judged once for each content."""
-        # Metadata is no part of the digest, so a prompt may come again with a fingerprint it lacked before.
-        key = prompt.digest + prompt.metadata.get("fingerprint", "")
-        if key not in self._fits:
-            found = self._fits[key] = judge(prompt, self._view)
-            if found.usable and found.verdict != "fits":
-                _log.warning("%s", found.reason)
-        return self._fits[key]
+    def fit(self, prompt: Described) -> Fit:
+        """Whether `prompt`, or the one whose header this is, was made for this model."""
+        return self._judge(prompt)
 
     def _candidates(self, name: str, carried: Mapping[str, SoftPrompt]) -> Sequence[Prompt]:
         if name in carried:
@@ -84,22 +84,24 @@ class Resolver:
         return [given]
 
     def _from_library(self, name: str) -> Sequence[Prompt]:
-        hint = "An f-string keeps only a prompt's name: write prompt + text, or attach(..., prompts=[prompt])."
         if self._library is None:
-            raise UnknownPrompt(f"no soft prompt '{name}': this model has no library attached. {hint}")
+            raise UnknownPrompt(f"no soft prompt '{name}': this model has no library attached. {self._hint}")
         try:
             return self._library.variants(name)
         except UnknownPrompt as problem:
             if self._library.near(name):
                 raise  # a slip of the pen, and the message says so
-            raise UnknownPrompt(f"{problem} {hint}") from None
+            raise UnknownPrompt(f"{problem} {self._hint}") from None
 
     def _choose(self, candidates: Sequence[Prompt]) -> SoftPrompt:
         refusals = []
         for candidate in candidates:
             if isinstance(candidate, TextPrompt):
                 return self._embedded(candidate)
-            fit = self.fit(candidate)
+            fit = self._judge(candidate)
+            if fit.usable and fit.verdict != "fits" and candidate.digest not in self._warned:
+                self._warned.add(candidate.digest)
+                _log.warning("%s", fit.reason)
             if fit.usable or (fit.verdict == "stranger" and self._allow_strangers):
                 return candidate
             refusals.append(fit.reason)

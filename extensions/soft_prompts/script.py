@@ -8,8 +8,10 @@ webui executes the script anew at every "Apply flags/extensions and restart".
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 if __name__ != "soft_prompts.script":
     raise ImportError(
@@ -18,9 +20,13 @@ if __name__ != "soft_prompts.script":
         "Type: git clone CHECKOUT user_data/extensions/soft_prompts"
     )
 
+from . import panel
 from .hosts.webui.host import webui
 
 __all__ = ["custom_css", "custom_js", "custom_tokenized_length", "params", "setup", "tokenizer_modifier", "ui"]
+
+log = logging.getLogger("textgen")
+Answer = TypeVar("Answer")
 
 params = {"display_name": "Soft prompts", "is_tab": True}
 
@@ -32,30 +38,39 @@ def setup() -> None:
 
 def ui() -> None:
     """The extension's tab."""
-    from . import panel
-
-    panel.build(webui().desk)
+    guarded(_tab, None)
 
 
 def custom_css() -> str:
     """The tab's look."""
-    from . import panel
-
-    return str(panel.css())
+    return guarded(lambda: panel.css(), "")
 
 
 def custom_js() -> str:
     """What inserts a tag where the writer's cursor is."""
-    from . import panel
-
-    return str(panel.js())
+    return guarded(lambda: panel.js(), "")
 
 
 def custom_tokenized_length(prompt: str) -> int | None:
     """The tokens of a prompt with what is pinned before it."""
-    return webui().tokenized_length(prompt)
+    return guarded(lambda: webui().tokenized_length(prompt), None)
 
 
 def tokenizer_modifier(state: dict[str, Any], prompt: str, input_ids: Any, input_embeds: Any) -> tuple[str, Any, Any]:
     """The ids that the model reads: with pins, and with no tag cut in two."""
-    return prompt, input_ids if input_embeds is not None else webui().arranged(state, prompt, input_ids), input_embeds
+    if input_embeds is None:
+        input_ids = guarded(lambda: webui().arranged(state, prompt, input_ids), input_ids)
+    return prompt, input_ids, input_embeds
+
+
+def _tab() -> None:
+    panel.build(webui().desk)
+
+
+def guarded(call: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """The answer, or `otherwise` where it fails: what leaves a hook ends the webui's interface, or the reply."""
+    try:
+        return call()
+    except Exception:
+        log.exception("soft prompts failed; the webui goes on without them here")
+        return otherwise

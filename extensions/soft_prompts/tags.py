@@ -129,8 +129,8 @@ def name_problem(name: str) -> str:
     if odd:
         return f"it holds {', '.join(map(repr, odd[:5]))}; allowed are letters, digits, spaces and . _ - /"
     for part in name.split("/"):
-        if part in ("", ".", "..") or part != part.strip(" ") or part.endswith("."):
-            return f"{part!r} cannot be a part of it: parts are not empty, not '.' or '..', and end in no space or dot"
+        if part != part.strip(" .") or not part:
+            return f"{part!r} cannot be a part of it: parts are not empty, and begin and end with no space or dot"
     return ""
 
 

@@ -18,24 +18,22 @@ FIRST_ID = 1_000_000_000
 
 
 def read_by_the_model(inside: Inside, prompt: str, **changes: Any) -> list[int]:
-    """The ids that reach `generate`, and how many new tokens it may write."""
+    """The ids that reach the model's own `generate`, behind every wrapper, and how many tokens it may write."""
     seen: dict[str, Any] = {}
-    model = inside.ours.current.served.base
-    wrapped = model.generate
+    kind = type(inside.ours.current.served.base)
+    own = kind.generate
 
-    def generate(*args: Any, **kwargs: Any) -> Any:
+    def generate(self: Any, *args: Any, **kwargs: Any) -> Any:
         seen.update(kwargs)
-        return wrapped(*args, **kwargs)
+        return own(self, *args, **kwargs)
 
-    model.generate = generate
+    kind.generate = generate
     try:
         inside.complete(prompt, **changes)
     finally:
-        model.generate = wrapped
-    ids = list(map(int, seen["inputs"][0]))
-    allowed = getattr(seen["inputs"], "soft_prompts_new_tokens", None)
-    inside.new_tokens = seen["max_new_tokens"] if allowed is None else allowed
-    return ids
+        del kind.generate
+    inside.new_tokens = seen["max_new_tokens"]
+    return list(map(int, seen["inputs"][0]))
 
 
 def whole(inside: Inside, ids: list[int]) -> bool:
@@ -155,3 +153,23 @@ def test_a_tag_in_an_attachment_is_not_cut_either(inside: Inside, lamp: str) -> 
         tags.add(prompt.count(lamp))
     assert history["metadata"]["user_0"]["attachments"] == [attached], "the history is the writer's"
     assert tags == {0, 1, 2}
+
+
+def test_a_private_character_elsewhere_is_left_alone(inside: Inside, lamp: str) -> None:
+    state = inside.state(context="A card with an icon \ue000.", mode="chat")
+    prompt = inside.chat.generate_chat_prompt(f"hello {lamp}", state)
+    assert prompt.count(lamp) == 1 and "icon \ue000." in prompt
+
+
+@pytest.mark.parametrize("where", ["context", "custom_system_message"])
+def test_a_system_message_alone_is_not_cut_through_a_tag(inside: Inside, lamp: str, where: str) -> None:
+    mode = "instruct" if where == "custom_system_message" else "chat"
+    changes: dict[str, Any] = {"mode": mode, "user_bio": "", "max_new_tokens": 1, "context": ""}
+    changes[where] = f"It is night{lamp} and the{lamp} sea is calm{lamp}"
+    full = inside.generation.get_encoded_length(inside.chat.generate_chat_prompt("", inside.state(**changes)))
+    for length in range(full + 1, 8, -1):
+        try:
+            prompt = inside.chat.generate_chat_prompt("", inside.state(**changes, truncation_length=length + 1))
+        except ValueError:
+            break
+        assert "sp:" not in prompt.replace(lamp, ""), prompt

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import gc
 import json
 import os
@@ -14,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from soft_prompts.errors import SoftPromptError, UnsupportedModel
+from soft_prompts.hosts.wrapped import Wrapped
 from soft_prompts.tags import Tag
 
 Inside = Any  # the fixture of conftest.py
@@ -139,9 +143,7 @@ def test_a_broken_model_leaves_the_webui_as_it_was(inside: Inside, monkeypatch: 
     attach = import_module("soft_prompts.hosts.hf.attach")
 
     def fails(*args: Any) -> None:
-        raise attach.UnsupportedModel(
-            "soft prompts are not supported for this: its text embedding is not a single lookup"
-        )
+        raise UnsupportedModel("soft prompts are not supported for this: its text embedding is not a single lookup")
 
     plain = inside.complete(BEFORE + AFTER)
     monkeypatch.setattr(attach, "check", fails)
@@ -397,3 +399,162 @@ def test_the_report_says_what_a_helper_needs(inside: Inside, lamp: str) -> None:
     report = inside.ours.desk.report()
     assert "transformers" in report and "Transformers" in report and lamp in report
     assert "secret" not in report and str(inside.user_data.parent) not in report
+
+
+# ---- the API's app, without a server
+
+
+def posted(app: Any, path: str, body: dict[str, Any], **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """(status, headers, answer) of an ASGI app."""
+    given = {"host": "localhost", "content-type": "application/json", **headers}
+    messages = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"}
+    scope |= {"path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1)}
+    scope |= {"server": ("localhost", 5000), "headers": [(k.encode(), v.encode()) for k, v in given.items()]}
+    asyncio.run(app(scope, receive, send))
+    names = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], names, b"".join(each.get("body", b"") for each in sent[1:])
+
+
+STRICT = {"x-soft-prompts": "strict", "origin": "http://page.example"}
+UNRESOLVED = {"prompt": "<<sp:nobody>>", "max_tokens": 1}
+
+
+def test_a_refusal_passes_through_the_webuis_own_guards(inside: Inside, lamp: str) -> None:
+    app = inside.module("api.script").app
+    status, headers, answer = posted(app, "/v1/completions", UNRESOLVED, **STRICT)
+    assert status == 400 and b"nobody" in answer
+    assert headers["access-control-allow-origin"], "a page in a browser can read why"
+    if inside.real:
+        status, headers, answer = posted(app, "/v1/completions", UNRESOLVED, **STRICT, host="evil.example")
+        assert (status, b"nobody" in answer) == (400, False), "names are for those whom the webui lets in"
+
+
+def test_the_api_comes_when_it_is_switched_on_later(inside: Inside) -> None:
+    script = inside.module("api.script")
+    before = list(script.app.user_middleware)
+    inside.ours._patches._api = False
+    inside.shared.input_elements = []
+    assert inside.ours._patches._api and len(script.app.user_middleware) == len(before) + 1
+    script.app.user_middleware[:] = before
+    script.app.middleware_stack = None
+
+
+def test_a_start_that_fails_is_made_good_by_the_next(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = inside.ours
+    ours.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ours._following), "start", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            ours.start(ours._params)
+    assert not ours.started
+    inside.load_extension()
+    holds(inside)
+
+
+def test_refusals_do_not_stack(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A LoRA on a model that failed its test assigns the model again and again."""
+
+    def fails(*args: Any) -> None:
+        raise UnsupportedModel("no single lookup")
+
+    monkeypatch.setattr(import_module("soft_prompts.hosts.hf.attach"), "check", fails)
+    model, tokenizer = inside.shared.model, inside.shared.tokenizer
+    inside.models.unload_model()
+    inside.shared.model_name = "storyteller"
+    inside.shared.model, inside.shared.tokenizer = model, tokenizer
+    try:
+        for _ in range(3):
+            inside.shared.model = model
+        assert len(inside.ours.current._gates) == 1
+        assert not isinstance(vars(tokenizer)["encode"]._previous, Wrapped)
+        inside.complete(BEFORE + "<<sp:x>>")
+        assert len(inside.said) == 1
+    finally:
+        monkeypatch.undo()
+        inside.models.unload_model()
+        inside.load()
+    assert "encode" not in vars(tokenizer)
+
+
+def test_what_is_shown_of_a_file_is_of_this_model(inside: Inside, narrow: str) -> None:
+    inside.save("lamp", LAMP)
+    for name, verdict in [(narrow, "width"), ("storyteller", "fits")] * 4:
+        inside.models.unload_model()
+        gc.collect()
+        inside.load(name)
+        assert [row.verdict for row in inside.ours.desk.rows()] == [verdict]
+
+
+def test_the_model_can_be_copied(inside: Inside, lamp: str) -> None:
+    copied = copy.deepcopy(inside.shared.model)
+    ids = inside.generation.encode(BEFORE + lamp + AFTER)
+    mine = inside.shared.model.generate(inputs=ids, max_new_tokens=5, do_sample=False)
+    assert copied.generate(inputs=ids, max_new_tokens=5, do_sample=False).tolist() == mine.tolist()
+
+
+def test_a_prompt_built_within_a_prompt(inside: Inside, lamp: str) -> None:
+    """An extension may build one of its own while a chat's is built."""
+    chats = inside.ours.chats
+
+    def outer(user_input: str, state: dict[str, Any], **options: Any) -> str:
+        chats.prompt(lambda text, *rest, **more: text, "inner <<sp:lamp>>", inside.state())
+        assert chats.of("anything") is not None, "the outer one is still being built"
+        return user_input
+
+    assert chats.prompt(outer, f"Hello{lamp}", inside.state()) == f"Hello{lamp}"
+    assert chats.of("anything") is None and chats.of(f"Hello{lamp}") is not None
+
+
+def test_a_default_characters_pins_count(inside: Inside) -> None:
+    inside.save("pin", " The sea")
+    inside.ours.desk.pin(f"character:{inside.shared.default_settings['character']}", "pin")
+    state = inside.state()
+    del state["character_menu"]
+    state["character"] = None
+    inside.chat.generate_chat_prompt("Hello", state)
+    assert inside.ours.pins(state["soft_prompts_scopes"], None)[0]
+
+
+def test_a_pin_of_another_chat_can_be_taken_away(inside: Inside, lamp: str) -> None:
+    inside.ours.desk.pin("chat:old", "lamp")
+    scopes = inside.ours.desk.scopes("Emma", "new", "chat")
+    assert [scope.key for scope in scopes] == ["everywhere", "character:Emma", "chat:new", "chat:old"]
+    assert [row.pinned for row in inside.ours.desk.rows()] == ["in a chat"]
+
+
+def test_a_name_that_no_folder_shows_is_refused(inside: Inside) -> None:
+    with pytest.raises(SoftPromptError, match="begin and end with no space or dot"):
+        inside.ours.desk.make(".hidden", "The sea.")
+
+
+def test_hooks_never_fail(inside: Inside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    from soft_prompts import script
+
+    def fails(*args: Any, **options: Any) -> Any:
+        raise RuntimeError("no")
+
+    for name in ("arranged", "tokenized_length"):
+        monkeypatch.setattr(inside.ours, name, fails)
+    assert inside.complete(BEFORE)
+    assert inside.generation.get_encoded_length(BEFORE) == len(inside.ids(BEFORE))
+    monkeypatch.setattr(script.panel, "build", fails)
+    script.ui()
+
+
+def test_logits_without_samplers_say_what_they_leave_out(inside: Inside) -> None:
+    inside.module("logits").get_next_logits(BEFORE + "<<sp:nobody>>", inside.state(), False, "", return_dict=True)
+    assert "nobody" in inside.said[-1]
+    inside.ours.desk.switch(False)
+    inside.module("logits").get_next_logits(BEFORE + "<<sp:nobody>>", inside.state(), False, "", return_dict=True)
+    assert "switched off" in inside.said[-1]
+    inside.complete(BEFORE, negative_prompt="<<sp:nobody>>", guidance_scale=2)
+    assert "switched off" in inside.said[-1] and len(inside.said) == 3

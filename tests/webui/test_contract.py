@@ -424,7 +424,9 @@ def test_the_app_takes_a_route_and_asks_for_the_key(inside: Inside, lamp: str) -
     app = inside.module("api.script").app
     status, answer = get(app, "/v1/soft-prompts")
     assert status == 200 and [row["tag"] for row in answer["data"]] == [lamp]
-    assert type(app.middleware_stack).__module__.startswith("soft_prompts."), "built once, at the first request"
+    assert app.middleware_stack is not None, "built once, at the first request"
+    with pytest.raises(RuntimeError):
+        app.add_middleware(object)
     inside.shared.args.api_key = "secret"
     try:
         assert get(app, "/v1/soft-prompts")[0] == 401

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from ...errors import InvalidPrompt, UnsupportedModel
-from ...fingerprint import Fit
+from ...fingerprint import Described, Fit
 from ...library import Library
 from ...prompt import SoftPrompt
 from ...resolve import Resolver
@@ -21,6 +21,7 @@ from .selftest import check
 from .tokenizer import TaggedTokenizer, Unresolved
 from .view import Codec, ModelView, codec_of, origin_of, text_embedding, unwrap
 
+_FOR_PROGRAMS = "An f-string keeps only a prompt's name: write prompt + text, or attach(..., prompts=[prompt])."
 _FOR_BOTH = ("revision", "subfolder", "cache_dir", "token", "local_files_only", "trust_remote_code")
 
 
@@ -37,8 +38,13 @@ class Attachment:
         self._resolver = resolver
         self._undo = undo
 
-    def fit(self, prompt: SoftPrompt) -> Fit:
-        """Whether `prompt` was made for this model, and why (not)."""
+    @property
+    def head(self) -> list[int]:
+        """The special tokens that this tokenizer puts before a text."""
+        return self.view.head
+
+    def fit(self, prompt: Described) -> Fit:
+        """Whether `prompt`, or the one whose file's header this is, was made for this model, and why (not)."""
         return self._resolver.fit(prompt)
 
     def place(self, tag: Tag) -> Slot:
@@ -87,7 +93,8 @@ def attach(
     slots = Slots(view.width)
     injection = Injection(base, slots)
     generation = SafeGeneration(base, injection, neutral_id(base, tokenizer))
-    resolver = Resolver(view, slots, library, prompts, allow_strangers)
+    hint = _FOR_PROGRAMS if unresolved is None else ""
+    resolver = Resolver(view, slots, library, prompts, allow_strangers, hint)
     tagged = TaggedTokenizer(tokenizer, codec, resolver, slots, unresolved)
     with ExitStack() as undo:
         _install(undo, injection.install, injection.remove)

@@ -83,6 +83,11 @@ class ModelView:
         self._codec.refresh()
         return self._codec.seams.inner(text)
 
+    @property
+    def head(self) -> list[int]:
+        """The special tokens before a text, in its own encoding."""
+        return self._codec.seams.head
+
     def _count_rows(self) -> int:
         embedding = text_embedding(self._base)
         rows = getattr(embedding, "num_embeddings", None)

@@ -1,30 +1,43 @@
 """`GET /v1/soft-prompts`, and answers that name the tags which mean nothing: soft prompts on the webui's API.
 
-Plain ASGI, so that nothing needs to be installed, and nothing but a header is added to what the webui answers.
+Plain ASGI, so that nothing needs to be installed, and nothing but a header is added to what the webui answers. It
+stands innermost: the webui's own guards see a request before ours does, and an answer after.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ...tags import Tag
 from .nested import texts
 from .refused import tags_of
 
+if TYPE_CHECKING:
+    from .host import Webui
+
 Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-PATHS = ("/v1/completions", "/v1/chat/completions", "/v1/messages", "/v1/internal/logits", "/v1/internal/chat-prompt")
+log = logging.getLogger("textgen")
+
+ANTHROPIC = "/v1/messages"
+PATHS = ("/v1/completions", "/v1/chat/completions", ANTHROPIC, "/v1/internal/logits", "/v1/internal/chat-prompt")
 HEADER = "x-soft-prompts-unresolved"
 STRICT = b"x-soft-prompts"
 LARGEST_BODY = 64 << 20
-MOST_NAMED = 20
+LARGEST_HEADER = 3_000
+"""Bytes: clients take 8 or 16 thousand for all headers together, and give up on an answer that has more."""
+MOST_LOOKED_AT = 200
 
 
-def add_route(app: Any, dependencies: Any, host: Any) -> None:
+def add_route(app: Any, dependencies: Any, host: Webui) -> None:
     """`GET /v1/soft-prompts` on a FastAPI app: names, tokens, whether they fit, and whether tags work at all."""
 
     def soft_prompts() -> dict[str, Any]:
@@ -40,65 +53,63 @@ def add_route(app: Any, dependencies: Any, host: Any) -> None:
 
 
 class Middleware:
-    """ASGI around `app`: reads the tags of a request before the webui does; see `PATHS`."""
+    """ASGI around `app`: reads the tags of a request before its route does; see `PATHS`."""
 
-    def __init__(self, app: Any, host: Any) -> None:
+    def __init__(self, app: Any, host: Webui) -> None:
         self.app = app
         self._host = host
 
     @classmethod
-    def around(cls, app: Any, host: Any) -> Middleware:
-        """Put it around a Starlette app, which may be running: then its stack is built already, and is wrapped."""
-        if getattr(app, "middleware_stack", None) is None:
-            build = app.build_middleware_stack
-            ours = cls(None, host)
+    def within(cls, app: Any, host: Webui) -> None:
+        """Put it innermost into a Starlette app, which may be running."""
+        # A running app takes no more middleware; without its stack it builds a new one at the next request.
+        app.middleware_stack = None
+        app.add_middleware(cls, host=host)
+        app.user_middleware.append(app.user_middleware.pop(0))
 
-            def built() -> Any:
-                ours.app = build()
-                return ours
-
-            app.build_middleware_stack = built
-            return ours
-        ours = app.middleware_stack = cls(app.middleware_stack, host)
-        return ours
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, refuse, or add the header."""
         watched = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/") in PATHS
         if not watched or not self._host.started or not self._may(scope):
             await self.app(scope, receive, send)
             return
         body, receive = await _read(receive)
-        problems = self._problems(body)
+        # In a thread: what nearly fits a misspelt name takes a while to find, and streams are running meanwhile.
+        problems = await asyncio.to_thread(self._problems, body)
         if problems and self._is_strict(scope):
-            await _refuse(send, problems)
+            await _refuse(send, problems, scope["path"])
         else:
             await self.app(scope, receive, _with_header(send, problems) if problems else send)
 
-    def _is_strict(self, scope: MutableMapping[str, Any]) -> bool:
+    def _is_strict(self, scope: Scope) -> bool:
         asked = dict(scope["headers"]).get(STRICT, b"").lower() == b"strict"
         return asked or bool(self._host.settings.choices.strict)
 
-    def _may(self, scope: MutableMapping[str, Any]) -> bool:
-        """Who has no key learns no names from us; the webui itself says so to them."""
-        key = getattr(self._host.shared.args, "api_key", None)
-        if not key:
-            return True
+    def _may(self, scope: Scope) -> bool:
+        """Who has no key learns no names from us; the route itself says so to them."""
+        key = str(getattr(self._host.shared.args, "api_key", None) or "")
         headers = dict(scope["headers"])
-        given = headers.get(b"x-api-key") or headers.get(b"authorization", b"").removeprefix(b"Bearer ")
-        return hmac.compare_digest(given, str(key).encode())
+        anthropic = scope["path"].rstrip("/") == ANTHROPIC
+        given = headers.get(b"x-api-key" if anthropic else b"authorization", b"")
+        return not key or hmac.compare_digest(given, key.encode() if anthropic else b"Bearer " + key.encode())
 
     def _problems(self, body: bytes) -> dict[str, str]:
-        """{tag: why it is left out} for the tags anywhere in a JSON body."""
+        """{tag: why it is left out} for the tags anywhere in a JSON body; none where it cannot be told."""
         if b"<<sp:" not in body and b"\\u003c" not in body.lower():
             return {}
         try:
-            found = list(texts(json.loads(body)))
+            tags = dict.fromkeys(tag for text in texts(json.loads(body)) for tag in tags_of(text))
+            problems = {_written(tag): self._host.check(tag) for tag in list(tags)[:MOST_LOOKED_AT]}
         except (ValueError, RecursionError):
             return {}  # the webui says best what is wrong with it
-        tags = dict.fromkeys(tag for text in found for tag in tags_of(text))
-        problems = {tag.text or str(tag): self._host.check(tag) for tag in tags}
+        except Exception:  # whatever ails us, the request must go on
+            log.exception("soft prompts could not look into a request")
+            return {}
         return {tag: problem for tag, problem in problems.items() if problem}
+
+
+def _written(tag: Tag) -> str:
+    return tag.text or str(tag)
 
 
 async def _read(receive: Receive) -> tuple[bytes, Receive]:
@@ -119,8 +130,7 @@ async def _read(receive: Receive) -> tuple[bytes, Receive]:
 
 
 def _with_header(send: Send, problems: dict[str, str]) -> Send:
-    named = [{"tag": tag, "problem": problem[:300]} for tag, problem in list(problems.items())[:MOST_NAMED]]
-    header = (HEADER.encode(), json.dumps(named).encode("ascii"))
+    header = (HEADER.encode(), _listed(problems).encode("ascii"))
     # Else a browser keeps the header from the page that asked.
     exposed = (b"access-control-expose-headers", HEADER.encode())
 
@@ -132,10 +142,27 @@ def _with_header(send: Send, problems: dict[str, str]) -> Send:
     return sending
 
 
-async def _refuse(send: Send, problems: dict[str, str]) -> None:
-    words = "; ".join(f"{tag}: {problem}" for tag, problem in list(problems.items())[:MOST_NAMED])
-    error = {"message": words, "type": "invalid_request_error", "param": None, "code": "unresolved_soft_prompt"}
-    body = json.dumps({"error": error}).encode()
+def _listed(problems: dict[str, str]) -> str:
+    """A JSON list of {"tag", "problem"} that fits a header; what does not fit is counted in a last {"more"}."""
+    listed: list[str] = []
+    for tag, problem in problems.items():
+        entry = json.dumps({"tag": tag, "problem": problem[:200]})
+        if sum(map(len, listed)) + len(entry) > LARGEST_HEADER:
+            listed.append(json.dumps({"more": len(problems) - len(listed)}))
+            break
+        listed.append(entry)
+    return f"[{', '.join(listed)}]"
+
+
+async def _refuse(send: Send, problems: dict[str, str], path: str) -> None:
+    """Status 400 in the form of the API that was asked."""
+    words = "; ".join(f"{tag}: {problem}" for tag, problem in list(problems.items())[:20])
+    error: dict[str, Any] = {"type": "invalid_request_error", "message": words}
+    if path.rstrip("/") == ANTHROPIC:
+        answer = {"type": "error", "error": error}
+    else:
+        answer = {"error": {**error, "param": None, "code": "unresolved_soft_prompt"}}
+    body = json.dumps(answer).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 400, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -29,7 +29,7 @@ WRAPPED: dict[str, dict[str, tuple[str, ...] | None]] = {
     "modules.text_generation": {"generate_basic_html": ("string",)},
     "modules.logits": {"_get_next_logits": ("prompt", "state", "use_samplers")},
     "modules.api.completions": {"_compute_prompt_logprob_entries": ("prompt", "logprobs_count", "input_ids")},
-    "modules.api.script": {"app": None, "check_key": None},
+    "modules.api.script": {"app": None, "check_key": None},  # app: Starlette's, see api.py
 }
 LOSSES = {
     "generate_chat_prompt": "a tag in a message that is too long may be cut in two, and pins count everywhere only",

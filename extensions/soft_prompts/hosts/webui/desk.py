@@ -8,19 +8,20 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...container import write_atomically
 from ...errors import InvalidFile, SoftPromptError
 from ...formats import load_any, text
 from ...library import Entry
-from ...prompt import SoftPrompt, TextPrompt
+from ...prompt import TextPrompt
 from ..protocol import EVERYWHERE, Health, Pin, Request, Row, Scope, Verdict
 from . import contract
+from .settings import scopes_of
 
 if TYPE_CHECKING:
     from .host import Webui
+    from .transformers import Served
 
 log = logging.getLogger("textgen")
 
@@ -34,7 +35,6 @@ class Desk:
     def __init__(self, webui: Webui) -> None:
         self._webui = webui
         self._rows: tuple[str, list[Row]] = ("", [])
-        self._judged: dict[tuple[Path, Any, int], tuple[int, Verdict, str]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -55,8 +55,8 @@ class Desk:
 
     def switch(self, on: bool) -> None:
         """Turn all soft prompts on or off, and remember it."""
-        self._webui.settings.switch(on)
         self._webui.current.switch(on)
+        self._webui.settings.switch(on)
 
     # ---- health
 
@@ -97,7 +97,7 @@ class Desk:
         commit = contract.commit(contract.root())
         known = f"tested, {contract.TESTED[commit]}" if commit in contract.TESTED else "not tested"
         losses = contract.problems(contract.WRAPPED, loaded_only=True)
-        watching = webui.watch.kind if webui.watch is not None else "not watched"
+        watching = webui.watch.kind
         return [
             f"webui: {commit[:7] or 'version unknown'} ({known})",
             f"loader: {webui.current.loader or 'none'}",
@@ -135,7 +135,7 @@ class Desk:
         file = entry.path.relative_to(self._webui.folder).as_posix()
         choices = self._webui.settings.choices
         where = [scope for scope, pins in choices.pins.items() if any(pin.name == entry.name for pin in pins)]
-        words = ", ".join(_label(scope, "in a chat") for scope in where)
+        words = ", ".join(dict.fromkeys(_label(scope, "in a chat") for scope in where))
         return Row(entry.name, file, tokens, verdict, reason, entry.metadata.get("description", ""), words)
 
     def _judge(self, entry: Entry) -> tuple[int, Verdict, str]:
@@ -146,27 +146,26 @@ class Desk:
         served = self._webui.current.served
         if served is None:
             return entry.tokens, "no model", "no model is loaded that could be asked"
-        key = entry.path, entry.signature, id(served)
-        if key not in self._judged:
-            self._judged = {old: found for old, found in self._judged.items() if old[2] == id(served)}
-            self._judged[key] = self._ask(entry)
-        return self._judged[key]
+        key = entry.path, entry.signature
+        if key not in served.verdicts:
+            served.verdicts[key] = self._asked(served, entry)
+        found: tuple[int, Verdict, str] = served.verdicts[key]
+        return found
 
-    def _ask(self, entry: Entry) -> tuple[int, Verdict, str]:
-        served = self._webui.current.served
+    def _asked(self, served: Served, entry: Entry) -> tuple[int, Verdict, str]:
+        if entry.trained:
+            fit = served.fit(entry)
+            return entry.tokens, fit.verdict, fit.reason
         try:
             prompt = load_any(entry.path, entry.name)
-            if served is None:
-                return entry.tokens, "no model", ""
-            if isinstance(prompt, SoftPrompt):
-                fit = served.fit(prompt)
-                return len(prompt), fit.verdict, fit.reason
-            return served.tokens(prompt), "text", "a text: its own words on any model, untrained"
+            words = "a text: its own words on any model, untrained"
+            return served.tokens(getattr(prompt, "text", "")), "text", words
         except SoftPromptError as problem:
             return entry.tokens, "unreadable", self._webui.words(problem)
 
     def _listing(self) -> str:
         webui = self._webui
+        webui.settings.choices  # noqa: B018 - looks at the file, which may have been changed by hand
         return f"{webui.library.revision}.{webui.current.revision}.{webui.settings.revision}"
 
     # ---- pins
@@ -181,9 +180,12 @@ class Desk:
         if values:
             character, chat = (values[0] if values[2] != "instruct" else "", values[1])
         else:
-            character, chat = self._webui.context
-        keys = [f"character:{character}"] * bool(character) + [f"chat:{chat}"] * bool(chat)
-        return [EVERYWHERE, *(Scope(key, _label(key)) for key in keys)]
+            character, chat = self._webui.chats.context
+        here = scopes_of(character or "", chat or "")
+        # Where something is pinned already, it can also be taken away.
+        others = [key for key in self._webui.settings.choices.pins if key not in here]
+        labels = [_label(key) for key in here] + [_label(key, f"in the chat {key[5:]}") for key in others]
+        return [Scope(key, label) for key, label in zip([*here, *others], labels, strict=True)]
 
     def pins(self, scope: str) -> Sequence[Pin]:
         """What is pinned there."""

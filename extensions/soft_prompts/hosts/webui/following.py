@@ -22,18 +22,19 @@ class Following:
 
     def __init__(self, shared: ModuleType, changed: Callable[[str], None]) -> None:
         self._shared = shared
-        self._changed: Callable[[str], None] | None = changed
-        self._previous: type = type(shared)
+        self._changed = changed
         self._ours: type | None = None
+        self._previous: type = type(shared)
 
     def start(self) -> None:
         """From now on every assignment is seen, in the thread that makes it."""
+        self._previous = type(self._shared)
         following = self
 
         class Shared(self._previous):  # type: ignore[name-defined]
             def __setattr__(self, name: str, value: Any) -> None:
                 super().__setattr__(name, value)
-                if name in _NAMES:
+                if name in _NAMES and following._ours is Shared:
                     following._tell(name)
 
         Shared.__name__ = Shared.__qualname__ = self._previous.__name__
@@ -42,14 +43,13 @@ class Following:
 
     def stop(self) -> None:
         """Put the class back; where somebody else has changed it since, ours only falls silent."""
-        self._changed = None
-        if type(self._shared) is self._ours:
+        ours, self._ours = self._ours, None
+        if ours is not None and type(self._shared) is ours:
             self._shared.__class__ = self._previous
 
     def _tell(self, name: str) -> None:
         try:
-            if self._changed is not None:
-                self._changed(name)
+            self._changed(name)
         except Exception:
             # The webui is loading a model: whatever is wrong with us, that must go on.
             log.exception("soft prompts could not follow the webui's model")

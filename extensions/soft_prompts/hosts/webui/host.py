@@ -20,21 +20,16 @@ from ...watch import Watch
 from ..protocol import EVERYWHERE, Request, Use
 from . import contract
 from .budget import affordable
+from .chats import Chats, limit_of, scopes_in
 from .desk import Desk
-from .display import readable
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
-from .nested import changed, texts
 from .outcome import elsewhere, outcome
 from .patches import Patches
 from .refused import tags_of
-from .settings import NAME, Settings, scopes_of
-from .shelter import Shelter
+from .settings import NAME, Settings
 
 log = logging.getLogger("textgen")
-
-SCOPES = "soft_prompts_scopes"
-"""Where a chat prompt leaves in the webui's `state` which pins count for it."""
 
 
 class Webui:
@@ -43,55 +38,64 @@ class Webui:
     def __init__(self, shared: Any) -> None:
         self.shared = shared
         self.folder = Path(shared.user_data_dir) / "soft_prompts"
-        self.library = Library(self.folder, ignore=(NAME, f"{NAME}.unreadable"))
+        self.library = Library(self.folder, ignore=(NAME,))
         self.settings = Settings(self.folder / NAME)
         self.current = Current(shared, self.library, self._dropped)
+        self.chats = Chats(lambda: str(getattr(shared, "default_settings", {}).get("character") or ""))
+        self.watch = Watch(self.library)
+        self.desk = Desk(self)
         self.last = Request()
-        self.context = ("", "")
-        """(character, chat) that the webui worked on last."""
         self.started = False
         self._show: Callable[[str], None] | None = None
-        self._local = threading.local()
-        self._following: Following | None = None
-        self.watch: Watch | None = None
         self._params: dict[str, Any] = {}
+        self._following = Following(shared, self._changed)
         self._patches = Patches(self)
-        self.desk = Desk(self)
+        self._heard: list[logging.Handler] = []
 
     # ---- coming and going
 
     def start(self, params: dict[str, Any]) -> None:
-        """Follow the webui's models and the folder; a second call does nothing. params: the extension's own."""
+        """Follow the webui's models and the folder; again, it only looks what is new. params: the extension's own."""
         self._params = params
-        if self.started:
-            return
         if problems := contract.problems(contract.NEEDED):
             raise ImportError(f"this webui is not as soft prompts know it: {'; '.join(problems.values())}")
-        self.started = True
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._following = Following(self.shared, self._changed)
-        self._following.start()
-        self.watch = Watch(self.library)
-        self.watch.start()
+        if not self.started:
+            self._hear()
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as problem:
+                log.warning("soft prompts: the folder %s cannot be made: %s", self.folder, problem.strerror)
+            self._following.start()
+            self.watch = Watch(self.library).start()
+            self.current.switch(self.settings.choices.on)
+            self.started = True
         self._patches.serve_api()
-        self.current.switch(self.settings.choices.on)
         self._changed("model")
 
     def stop(self) -> None:
         """Undo all of it."""
         self.started = False
-        if self._following is not None:
-            self._following.stop()
-        if self.watch is not None:
-            self.watch.close()
+        self._following.stop()
+        self.watch.close()
         self._patches.remove()
         self.current.close()
+        for handler in self._heard:
+            logging.getLogger("soft_prompts").removeHandler(handler)
+
+    def _hear(self) -> None:
+        """What the package logs goes where the webui logs: it silences the root, and with it every other logger."""
+        ours = logging.getLogger("soft_prompts")
+        self._heard = [handler for handler in log.handlers if handler not in ours.handlers]
+        for handler in self._heard:
+            ours.addHandler(handler)
 
     def _changed(self, name: str) -> None:
         """One of the names that are followed was assigned in the webui's `shared`."""
-        if name == "input_elements" and not self._enabled():
-            log.info("soft prompts: the extension is switched off, and the webui is as it was")
-            return self.stop()
+        if name == "input_elements":
+            if not self._enabled():
+                log.info("soft prompts: the extension is switched off, and the webui is as it was")
+                return self.stop()
+            return self._patches.serve_api()
         self.current.follow()
         if self.current.loader:
             self._patches.install()
@@ -105,30 +109,29 @@ class Webui:
 
     def tokenized_length(self, prompt: str) -> int | None:
         """The tokens of a prompt with its pins; None: nothing of ours is in it, count for yourself."""
-        shelter: Shelter | None = getattr(self._local, "shelter", None)
-        pins = self._length_of_pins(prompt)
-        if not shelter and not pins:
+        chat = self.chats.of(prompt)
+        pins = self.pins(chat.scopes, chat.limit)[0] if chat else self.pins(None, None)[0]
+        hidden = chat is not None and bool(chat.shelter)
+        if not hidden and not pins:
             return None
-        return pins + len(contract.encode(shelter.show(prompt) if shelter else prompt)[0])
+        return len(pins) + len(contract.encode(chat.shelter.show(prompt) if chat else prompt)[0])
 
     def arranged(self, state: dict[str, Any], prompt: str, ids: Any) -> Any:
         """The ids that the model shall read in place of those which the webui has encoded and cut."""
         served = self.current.answers
+        negative = str(state.get("negative_prompt") or "")
         if served is None:
-            self._leave_out(tags_of(prompt))
+            self.left_out(prompt + negative)
             return ids
-        limit = _limit(state)
-        pins, pinned = self.pins(state.get(SCOPES), limit)
+        limit = limit_of(state)
+        pins, pinned = self.pins(scopes_in(state), limit)
         if pins or has_tags(prompt):
             bos = state.get("add_bos_token", True)
-            new = served.arranged(ids, lambda: contract.encode(prompt, add_bos_token=bos), pins, limit)
+            new = served.arranged(ids, lambda: contract.encode(prompt, add_bos_token=bos), pins, limit or 0)
             if new.shape != ids.shape and state.get("auto_max_new_tokens"):
                 new = served.allow(new, state["truncation_length"] - new.shape[-1])
             ids = new
-        starts = served.starts(ids)[len([use for use in pinned if not use.problem]) :] if pins else served.starts(ids)
-        uses = outcome(prompt, starts, served.place, pinned)
-        uses += elsewhere(state.get("negative_prompt") or "", served.place, "negative prompt")
-        self._note(Request(ids.shape[-1], uses, time.time()))
+        self.note(prompt, ids, pinned, negative=negative)
         return ids
 
     def pins(self, scopes: Sequence[str] | None, limit: int | None) -> tuple[list[int], tuple[Use, ...]]:
@@ -143,55 +146,11 @@ class Webui:
                 ids += found
                 uses.append(Use(str(tag), len(found), pinned=True))
             except SoftPromptError as problem:
-                uses.append(Use(str(tag), pinned=True, problem=self.words(problem)))
+                uses.append(Use(str(tag), pinned=True, problem=str(problem)))
         if ids and limit is not None and not affordable(len(ids), limit):
             many = f"the pinned prompts need {len(ids)} tokens, more than half of the {limit} that a prompt may have"
             return [], tuple(Use(use.tag, pinned=True, problem=use.problem or many) for use in uses)
         return ids, tuple(uses)
-
-    # ---- what the patches call
-
-    def chat_prompt(self, call: Callable[..., Any], user_input: str, state: dict[str, Any], **options: Any) -> Any:
-        """`generate_chat_prompt`, in which no tag can be cut in two, and which knows whose pins count."""
-        chat = state.get("mode") != "instruct"
-        character = str(state.get("character_menu") or state.get("character") or "") if chat else ""
-        self.context = character, str(state.get("unique_id") or "")
-        scopes = state[SCOPES] = scopes_of(*self.context)
-        history = options.get("history", state.get("history"))
-        shelter, user_input, history = _sheltered(user_input, history)
-        self._local.shelter, self._local.scopes, self._local.limit = shelter, scopes, _limit(state)
-        try:
-            made = call(user_input, state, **{**options, "history": history})
-        finally:
-            self._local.shelter = self._local.scopes = None
-        shown = tuple(map(shelter.show, made[1])) if isinstance(made, tuple) else ()
-        prompt = shelter.show(made[0] if isinstance(made, tuple) else made)
-        self._local.built = prompt, scopes
-        return (prompt, list(shown)) if isinstance(made, tuple) else prompt
-
-    def basic_html(self, call: Callable[..., str], string: str) -> str:
-        """`generate_basic_html`, whose pane takes HTML, with tags that can be read."""
-        return call(readable(string))
-
-    def next_logits(
-        self, call: Callable[..., Any], prompt: str, state: Any, use_samplers: Any, *args: Any, **options: Any
-    ) -> Any:
-        """`_get_next_logits`, which without samplers reads the model past every hook."""
-        served = self.current.answers
-        pins = [] if use_samplers or served is None else self.pins(None, None)[0]
-        if not pins or served is None:
-            return call(prompt, state, use_samplers, *args, **options)
-        ids = served.with_pins(self.shared.tokenizer.encode(prompt, return_tensors="pt"), pins)
-        with served.reading(ids, hidden=len(pins)):
-            return call(prompt, state, use_samplers, *args, **options)
-
-    def prompt_logprobs(self, call: Callable[..., Any], prompt: str, logprobs_count: int, input_ids: Any = None) -> Any:
-        """`_compute_prompt_logprob_entries`, which would look placeholders up in the vocabulary."""
-        served = self.current.answers
-        if served is None:
-            return call(prompt, logprobs_count, input_ids=input_ids)
-        ids = contract.encode(prompt) if input_ids is None else input_ids
-        return served.entries(call, prompt, logprobs_count, ids, self.pins(None, None)[0])
 
     # ---- words for the writer
 
@@ -215,62 +174,39 @@ class Webui:
         """`show` is called with every warning, in the thread of the request that it is about."""
         self._show = show
 
-    def warn(self, words: str) -> None:
-        """To the log, and to whoever shows warnings."""
+    def note(self, prompt: str, ids: Any, pinned: tuple[Use, ...] = (), negative: str = "", hidden: int = 0) -> None:
+        """What the model is given now, for the panel and the log; hidden: tokens of pins that are not in `ids`."""
+        served = self.current.answers
+        uses = pinned
+        if served is not None and (has_tags(prompt) or has_tags(negative)):
+            starts = served.starts(ids)[0 if hidden else sum(not use.problem for use in pinned) :]
+            uses = outcome(prompt, starts, served.place, pinned)
+            uses += elsewhere(negative, served.place, "negative prompt")
+        self._keep(Request(ids.shape[-1] + hidden, uses, time.time()))
+
+    def left_out(self, text: str) -> None:
+        """The same for a text that goes to a loader without soft prompts, or while they are switched off."""
+        self._dropped(tags_of(text))
+
+    def _dropped(self, tags: list[Tag]) -> None:
+        if tags:
+            reason = self.current.reason or SWITCHED_OFF
+            self._keep(Request(0, tuple(Use(tag.text or str(tag), problem=reason) for tag in tags), time.time()))
+
+    def _keep(self, request: Request) -> None:
+        uses = tuple(replace(use, problem=self.words(use.problem)) for use in request.uses)
+        self.last = replace(request, uses=uses)
+        for use in uses:
+            if use.problem:
+                self._warn(f"{use.tag} is left out: {use.problem}" if not use.tokens else f"{use.tag}: {use.problem}")
+
+    def _warn(self, words: str) -> None:
         log.warning("soft prompts: %s", words)
         try:
             if self._show is not None:
                 self._show(words)
         except Exception:
             log.exception("soft prompts could not show a warning")
-
-    def _note(self, request: Request) -> None:
-        uses = tuple(replace(use, problem=self.words(use.problem)) for use in request.uses)
-        self.last = replace(request, uses=uses)
-        for use in uses:
-            if use.problem:
-                self.warn(f"{use.tag} is left out: {use.problem}" if not use.tokens else f"{use.tag}: {use.problem}")
-
-    def _dropped(self, tags: list[Tag]) -> None:
-        self._leave_out(tags)
-
-    def _leave_out(self, tags: list[Tag]) -> None:
-        """Tags that a loader without soft prompts was given, or one that is switched off."""
-        if tags:
-            reason = self.current.reason or SWITCHED_OFF
-            self._note(Request(0, tuple(Use(tag.text or str(tag), problem=reason) for tag in tags), time.time()))
-
-    def _length_of_pins(self, prompt: str) -> int:
-        scopes, limit = getattr(self._local, "scopes", None), getattr(self._local, "limit", None)
-        if scopes is None:
-            built, scopes = getattr(self._local, "built", ("", None))
-            if built != prompt:
-                scopes = limit = None
-        return len(self.pins(scopes, limit)[0])
-
-
-def _limit(state: dict[str, Any]) -> int:
-    """How many tokens the webui allows for the prompt."""
-    return int(state["truncation_length"]) - int(state["max_new_tokens"])
-
-
-def _sheltered(user_input: str, history: Any) -> tuple[Shelter, str, Any]:
-    """What may be cut by characters, with hidden tags: the writer's words, the last row, files attached to them."""
-    if not isinstance(history, dict):
-        history = {"internal": []}
-    rows, metadata = history.get("internal") or [], history.get("metadata") or {}
-    keys = [f"user_{len(rows) - 1}", f"user_{len(rows)}"]
-    cut = {"rows": rows[-1:], "metadata": {key: metadata[key] for key in keys if key in metadata}}
-    if not any(map(has_tags, [user_input, *texts(cut)])):
-        return Shelter(), user_input, history
-    shelter = Shelter(user_input, *texts(cut))
-    hidden = changed(cut, shelter.hide)
-    internal = [*rows[:-1], *hidden["rows"]]
-    return (
-        shelter,
-        shelter.hide(user_input),
-        {**history, "internal": internal, "metadata": {**metadata, **hidden["metadata"]}},
-    )
 
 
 _lock = threading.Lock()

@@ -76,17 +76,21 @@ class Current:
     def close(self) -> None:
         """Leave model and tokenizer as they were."""
         with self._lock, self._quiet():
-            while self._gates:
-                self._gates.pop().close()
+            self._open()
             if self.served is not None:
                 self.served.close()
             self._forget()
 
     def _forget(self) -> None:
-        # Nothing is taken off: a generation may still run on the old model, and the model is on its way out. Without
-        # our reference the whole of it goes.
-        self.served, self._gates, self.reason, self.loader = None, [], "", ""
+        # No hook is taken off: a generation may still run on the old model, and the model is on its way out. Without
+        # our reference the whole of it goes. A gate only changes texts, and may stand in front of what stays.
+        self._open()
+        self.served, self.reason, self.loader = None, "", ""
         self.revision += 1
+
+    def _open(self) -> None:
+        while self._gates:
+            self._gates.pop().close()
 
     def _take(self, model: Any, tokenizer: Any) -> None:
         name = type(model).__name__
@@ -116,8 +120,7 @@ class Current:
         """One gate in front of a served tokenizer exactly while soft prompts are off."""
         if self.served is None:
             return
-        while self._gates:
-            self._gates.pop().close()
+        self._open()
         if not self._on:
             self._gates.append(Refused(None, self.served.tokenizer, self._dropped, own_loader=False))
 

@@ -1,14 +1,14 @@
 """`Settings(folder / "settings.json")`: what a writer has pinned and switched, kept beside the soft prompts.
 
-One small JSON file, written whole or not at all. A file that cannot be read is set aside, never lost: the settings
-start anew and say so.
+One small JSON file, written whole or not at all. A file that cannot be understood changes nothing, and is kept under
+another name before anything is written over it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
+import shutil
 import threading
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -48,7 +48,7 @@ class Settings:
 
     @property
     def choices(self) -> Choices:
-        """What is chosen now."""
+        """What is chosen now; what cannot be read counts as it was before."""
         with self._lock:
             if (found := _signature(self.path)) != self._seen:
                 self._seen = found
@@ -85,6 +85,11 @@ class Settings:
         with self._lock:
             self._write(replace(self.choices, on=on))
 
+    def refuse(self, strict: bool) -> None:
+        """Whether the API refuses requests with tags that mean nothing."""
+        with self._lock:
+            self._write(replace(self.choices, strict=strict))
+
     def _keep(self, scope: str, pins: dict[str, Pin]) -> None:
         kept = {key: value for key, value in self.choices.pins.items() if key != scope}
         self._write(replace(self.choices, pins={**kept, scope: tuple(pins.values())} if pins else kept))
@@ -93,33 +98,42 @@ class Settings:
         pins = {scope: [asdict(pin) for pin in pins] for scope, pins in choices.pins.items()}
         fields = {"version": 1, "on": choices.on, "strict": choices.strict, "pins": pins}
         with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.problem:
+                _set_aside(self.path)
             write_atomically(self.path, json.dumps(fields, ensure_ascii=False, indent=2).encode())
-            self._choices, self._seen = choices, _signature(self.path)
+            self._choices, self._seen, self.problem = choices, _signature(self.path), ""
             self.revision += 1
 
     def _read(self) -> Choices:
+        """The file is only looked at: an editor may be about to write the rest of it."""
         try:
             if self.path.stat().st_size > _LARGEST:
                 raise ValueError(f"it is larger than {_LARGEST:,} bytes")
             choices = _understood(json.loads(self.path.read_text("utf-8")))
             self.problem = ""
             return choices
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
-            aside = self.path.with_name(f"{NAME}.unreadable")
-            try:
-                os.replace(self.path, aside)
-                self._seen = None
-                kept = f"it was kept as {aside.name}"
-            except OSError:
-                kept = "it was left alone"
-            self.problem = f"{self.path.name} cannot be read ({problem}); {kept}, and nothing is pinned"
+        except OSError as problem:
+            self._seen = None  # a lock or a shortage of the moment: look again
+            _log.warning("%s cannot be read now: %s", self.path.name, problem.strerror)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+            self.problem = (
+                f"{self.path.name} cannot be understood ({problem}): mend it, or change a setting to begin anew"
+            )
             _log.warning("%s", self.problem)
-            return Choices()
+        return self._choices
+
+
+def _set_aside(path: Path) -> None:
+    """Keep what is about to be overwritten without having been understood, under a name that is free."""
+    for number in range(1, 100):
+        aside = path.with_name(f"{NAME}.unreadable{number}")
+        if not aside.exists():
+            shutil.copyfile(path, aside)
+            return
 
 
 def _understood(fields: dict[str, Any]) -> Choices:
-    if fields["version"] != 1:
+    if fields.get("version", 1) != 1:
         raise ValueError(f"it is of version {fields['version']!r}, this version of soft prompts reads 1")
     pins = {
         str(scope): tuple(Pin(pin["name"], float(pin.get("strength", 1))) for pin in pins if not _odd(pin))

@@ -1,12 +1,13 @@
-"""`Shelter(text).hide(text)`: a text in which each tag is one character, so that no cut by characters can split it.
+"""`Shelter(texts).hide(text)`: a text in which each tag is one character, so that no cut by characters can split it.
 
-The webui shortens a message that is too long by trying how many of its characters fit. Tags that travel as one
-character each are kept or dropped whole, and `show` brings them back.
+The webui shortens what is too long by trying how many of its characters fit. Tags that travel as one character each
+are kept or dropped whole, and `show` brings them back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 
 from ...tags import replace
 
@@ -15,10 +16,10 @@ _PRIVATE = range(0xE000, 0xF900)
 
 
 class Shelter:
-    """texts: all that may be hidden, so that private characters of their own are not used."""
+    """around: every text that the hidden ones can meet; a character that stands in one of them hides nothing."""
 
-    def __init__(self, *texts: str) -> None:
-        used = set().union(*texts)
+    def __init__(self, around: Iterable[str]) -> None:
+        used = set().union(*around)
         self._free: Iterator[str] = (chr(each) for each in _PRIVATE if chr(each) not in used)
         self._written: dict[str, str] = {}
 
@@ -27,9 +28,9 @@ class Shelter:
         return replace(text, self._sign)
 
     def show(self, text: str) -> str:
-        """The text with its tags again."""
+        """The text with its tags again, also where a template has written it as JSON."""
         for sign, tag in self._written.items():
-            text = text.replace(sign, tag)
+            text = text.replace(sign, tag).replace(json.dumps(sign)[1:-1], json.dumps(tag)[1:-1])
         return text
 
     def __bool__(self) -> bool:

@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from ...fingerprint import Fit
+from ...fingerprint import Described, Fit
 from ...library import Library
-from ...prompt import SoftPrompt, TextPrompt
 from ...slots import FIRST_ID, Slot
 from ...tags import Tag
 from ..hf import Attachment, attach
@@ -34,6 +33,8 @@ class Served:
         self.tokenizer = tokenizer
         self.base = unwrap(model)
         self.kind = kind_of(self.base)
+        self.verdicts: dict[Any, Any] = {}
+        """What a list says of its files, for as long as this model is loaded."""
         # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
         self._attached: Attachment = attach(model, tokenizer, library, unresolved=lambda tag, problem: None)
         self._local = threading.local()
@@ -42,6 +43,10 @@ class Served:
             self.base.register_forward_hook(self._after),
         ]
         self._generate = Wrapped(self.base, "generate", _within).install()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Served:
+        # A copy of the model has the hooks, and is served as the original is.
+        return self
 
     def serves(self, model: Any, tokenizer: Any) -> bool:
         """Whether this pair is the one attached; a LoRA around the same model is."""
@@ -58,13 +63,13 @@ class Served:
         """The ids and vectors of a tag; raises SoftPromptError with the reason why there are none."""
         return self._attached.place(tag)
 
-    def fit(self, prompt: SoftPrompt) -> Fit:
-        """Whether the prompt was made for this model."""
+    def fit(self, prompt: Described) -> Fit:
+        """Whether the prompt was made for this model; a file's header is enough to tell."""
         return self._attached.fit(prompt)
 
-    def tokens(self, prompt: SoftPrompt | TextPrompt) -> int:
-        """What it costs on this model."""
-        return len(prompt) if isinstance(prompt, SoftPrompt) else len(self._attached.view.inner_ids(prompt.text))
+    def tokens(self, text: str) -> int:
+        """What a text prompt costs on this model."""
+        return len(self._attached.view.inner_ids(text))
 
     def arranged(self, ids: Ids, whole: Callable[[], Ids], pins: Sequence[int], limit: int) -> Ids:
         """(1, length): what the webui has encoded and cut, arranged anew within its `limit`.
@@ -81,7 +86,7 @@ class Served:
             lost = set(orphans)
             full = [each for place, each in enumerate(full) if place not in lost]
             spans, _ = spans_of(full, self._attached.slots.slot)
-        fitted = arrange(full, bos_of(full, self.tokenizer.bos_token_id), spans, pins, limit)
+        fitted = arrange(full, self._head(full), spans, pins, limit)
         return ids if fitted == row else ids.new_tensor([fitted])
 
     def starts(self, ids: Ids) -> list[int]:
@@ -92,7 +97,13 @@ class Served:
     def with_pins(self, ids: Ids, pins: Sequence[int]) -> Ids:
         """(1, length + pins): the ids of a prompt with pins behind its BOS."""
         row: list[int] = ids[0].tolist()
-        return ids.new_tensor([arrange(row, bos_of(row, self.tokenizer.bos_token_id), pinned=pins)])
+        return ids.new_tensor([arrange(row, self._head(row), pinned=pins)])
+
+    def _head(self, row: Sequence[int]) -> int:
+        """How many ids stand before the text: BOS, or whatever else this tokenizer begins with."""
+        head = self._attached.head
+        begins = len(head) if head and list(row[: len(head)]) == head else 0
+        return max(begins, bos_of(row, self.tokenizer.bos_token_id))
 
     def entries(
         self, call: Callable[..., list[dict[str, Any]]], prompt: str, count: int, ids: Ids, pins: Sequence[int]

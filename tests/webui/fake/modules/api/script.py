@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import modules.api.completions
@@ -18,20 +19,29 @@ def verify_api_key(authorization: str | None = None) -> bool:
 
 
 class App:
-    """Starlette's two properties that matter: the stack is built at the first request and then kept; routes may come
-    at any time, since they are looked up at each request."""
+    """Starlette's properties that matter: middleware is put outermost and refused once the stack is built, which it is
+    at the first request; routes may come at any time, since they are looked up at each request."""
 
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], tuple[Callable[..., Any], Sequence[Any]]] = {}
         self.middleware_stack: Any = None
+        self.user_middleware: list[Callable[[Any], Any]] = [_Cors]
 
     def add_api_route(
         self, path: str, endpoint: Callable[..., Any], *, methods: Sequence[str] = ("GET",), dependencies: Any = ()
     ) -> None:
         self.routes.update({(method, path): (endpoint, dependencies) for method in methods})
 
+    def add_middleware(self, middleware: Any, **options: Any) -> None:
+        if self.middleware_stack is not None:
+            raise RuntimeError("Cannot add middleware after an application has started")
+        self.user_middleware.insert(0, partial(middleware, **options))
+
     def build_middleware_stack(self) -> Any:
-        return self._answer
+        stack: Any = self._answer
+        for each in reversed(self.user_middleware):
+            stack = each(stack)
+        return stack
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self.middleware_stack is None:
@@ -51,6 +61,21 @@ class App:
             {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
         )
         await send({"type": "http.response.body", "body": content})
+
+
+class _Cors:
+    """The webui lets every page read its answers, and what of ours answers passes through here."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"access-control-allow-origin", b"*")]}
+            await send(message)
+
+        await self.app(scope, receive, sending)
 
 
 app = App()
