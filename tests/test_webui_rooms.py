@@ -26,6 +26,7 @@ from soft_prompts.hosts.webui.outcome import outcome
 from soft_prompts.hosts.webui.refused import Refused, plain, tags_of
 from soft_prompts.hosts.webui.settings import Settings, scopes_of
 from soft_prompts.hosts.webui.shelter import Shelter
+from soft_prompts.hosts.webui.written import Written
 from soft_prompts.hosts.wrapped import Wrapped
 from soft_prompts.slots import Slot, Slots
 from soft_prompts.tags import Tag, parse
@@ -332,9 +333,7 @@ def test_outcome_counts_what_reached_the_model() -> None:
             raise UnknownPrompt(f"no soft prompt '{tag.name}'")
         return places[tag.name]
 
-    uses = outcome(
-        "<<sp:sea>> <<sp:sea>> <<sp:gone>> <<sp:noir>>", [sea.ids.start], place, [Use("<<sp:p>>", 3, 1, True)]
-    )
+    uses = outcome("<<sp:sea>> <<sp:sea>> <<sp:gone>> <<sp:noir>>", [sea], place, [Use("<<sp:p>>", 3, 1, True)])
     assert uses[0].pinned
     assert [(use.tag, use.tokens, use.times) for use in uses[1:]] == [
         ("<<sp:sea>>", 2, 2),
@@ -344,6 +343,43 @@ def test_outcome_counts_what_reached_the_model() -> None:
     assert uses[1].problem.startswith("1 of 2 were cut off")
     assert uses[2].problem == "no soft prompt 'gone'"
     assert uses[3].problem.startswith("it was cut off")
+
+
+def test_outcome_of_a_prompt_that_was_replaced_meanwhile() -> None:
+    _, (old, new) = slots_of(2, 5)
+    old.tag = Tag("sea")
+    assert outcome("<<sp:sea>>", [old], lambda tag: new) == (Use("<<sp:sea>>", 2),)
+
+
+def test_outcome_of_two_names_with_one_content() -> None:
+    _, (sea,) = slots_of(2)
+    uses = outcome("<<sp:sea>> <<sp:ocean>> <<sp:sea>>", [sea, sea, sea], lambda tag: sea)
+    assert [(use.tokens, use.problem) for use in uses] == [(4, ""), (2, "")]
+
+
+# ---- what the model writes itself
+
+
+def test_what_the_model_wrote_is_text() -> None:
+    written = Written()
+    reply = "She smiled, said <<sp:noir>> and \\<<sp:sea>>, and left the room for the night."
+    written.remember(f" {reply}\n")
+    written.remember("no tag here")
+    story = f"<<sp:noir>> Once. {reply} More <<sp:noir>>."
+    assert [piece for piece in parse(written.as_text(story)) if isinstance(piece, Tag)] == [Tag("noir")] * 2
+    assert "".join(map(str, parse(written.as_text(reply)))) == reply, "as the very words that it is"
+    edited = story.replace("smiled", "laughed")
+    assert written.as_text(edited) == edited
+    written.remember("<<sp:sea>>")
+    assert written.as_text("<<sp:sea>>") == "<<sp:sea>>", "what is so short may be the writer's"
+    assert parse(written.as_text("<<sp:sea>>", 0)) == ["<<sp:sea>>"]
+
+
+def test_what_the_model_wrote_is_forgotten_in_the_end() -> None:
+    written = Written()
+    for number in range(300):
+        written.remember(f"{number} {'x' * 40} <<sp:a>>")
+    assert len(written._replies) == 200
 
 
 # ---- the contract

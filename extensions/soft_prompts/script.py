@@ -23,7 +23,16 @@ if __name__ != "soft_prompts.script":
 from . import panel
 from .hosts.webui.host import webui
 
-__all__ = ["custom_css", "custom_js", "custom_tokenized_length", "params", "setup", "tokenizer_modifier", "ui"]
+__all__ = [
+    "custom_css",
+    "custom_js",
+    "custom_tokenized_length",
+    "output_modifier",
+    "params",
+    "setup",
+    "tokenizer_modifier",
+    "ui",
+]
 
 log = logging.getLogger("textgen")
 Answer = TypeVar("Answer")
@@ -61,6 +70,12 @@ def tokenizer_modifier(state: dict[str, Any], prompt: str, input_ids: Any, input
     if input_embeds is None:
         input_ids = guarded(lambda: webui().arranged(state, prompt, input_ids), input_ids)
     return prompt, input_ids, input_embeds
+
+
+def output_modifier(string: str, state: dict[str, Any], is_chat: bool = False) -> str:
+    """The reply as it is; what the model writes itself is remembered."""
+    guarded(lambda: webui().answered(string, state, is_chat), None)
+    return string
 
 
 def _tab() -> None:

@@ -460,6 +460,11 @@ def test_a_start_that_fails_is_made_good_by_the_next(inside: Inside, monkeypatch
     holds(inside)
 
 
+def wrappers(call: Any) -> int:
+    """How many of ours stand in front of it."""
+    return 1 + wrappers(call._previous) if isinstance(call, Wrapped) else 0
+
+
 def test_refusals_do_not_stack(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     """A LoRA on a model that failed its test assigns the model again and again."""
 
@@ -472,17 +477,18 @@ def test_refusals_do_not_stack(inside: Inside, monkeypatch: pytest.MonkeyPatch) 
     inside.shared.model_name = "storyteller"
     inside.shared.model, inside.shared.tokenizer = model, tokenizer
     try:
+        depth = wrappers(tokenizer.encode)
         for _ in range(3):
             inside.shared.model = model
         assert len(inside.ours.current._gates) == 1
-        assert not isinstance(vars(tokenizer)["encode"]._previous, Wrapped)
+        assert wrappers(tokenizer.encode) == depth
         inside.complete(BEFORE + "<<sp:x>>")
         assert len(inside.said) == 1
     finally:
         monkeypatch.undo()
         inside.models.unload_model()
         inside.load()
-    assert "encode" not in vars(tokenizer)
+    assert wrappers(tokenizer.encode) == depth - 1, "the gate is gone"
 
 
 def test_what_is_shown_of_a_file_is_of_this_model(inside: Inside, narrow: str) -> None:
@@ -558,3 +564,58 @@ def test_logits_without_samplers_say_what_they_leave_out(inside: Inside) -> None
     assert "switched off" in inside.said[-1]
     inside.complete(BEFORE, negative_prompt="<<sp:nobody>>", guidance_scale=2)
     assert "switched off" in inside.said[-1] and len(inside.said) == 3
+
+
+# ---- tags that the model writes itself
+
+
+def written(inside: Inside, monkeypatch: pytest.MonkeyPatch, reply: str) -> None:
+    """From now on the model answers with this."""
+    import torch
+    from transformers import AutoTokenizer
+
+    plain = AutoTokenizer.from_pretrained(inside.user_data / "models" / "storyteller")
+    ids = plain(reply, add_special_tokens=False, return_tensors="pt")["input_ids"]
+
+    def generate(*args: Any, **kwargs: Any) -> Any:
+        whole = torch.cat([kwargs["inputs"], ids], dim=1)
+        for criterion in kwargs["stopping_criteria"]:
+            for stop in range(kwargs["inputs"].shape[1] + 1, whole.shape[1] + 1):
+                criterion(whole[:, :stop], None)
+        return whole
+
+    monkeypatch.setattr(inside.shared.model, "generate", generate)
+
+
+REPLY = "He said <<sp:lamp>> and went on, and on, and on, through the long night"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tag_in_a_reply_is_text_until_it_is_edited(
+    inside: Inside, lamp: str, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        written(inside, patch, f" {REPLY}")
+        assert inside.reply("Go on", stream=stream).strip() == REPLY
+        assert inside.complete(BEFORE, stream=stream).strip() == REPLY
+    state = inside.state(history={"internal": [[f"Hello {lamp}", REPLY]], "visible": [], "metadata": {}})
+    prompt = inside.chat.generate_chat_prompt("Who?", state)
+    assert [prompt.count(lamp), prompt.count("\\" + lamp)] == [2, 1], "the writer's tag is one, the model's is text"
+    story = f"{BEFORE} {lamp} {REPLY} and {lamp}"
+    size = len(inside.ours.library["lamp"])
+    assert sum(each >= 1_000_000_000 for each in inside.ids(story)) == 2 * size
+    assert sum(each >= 1_000_000_000 for each in inside.ids(story.replace("long night", "night"))) == 3 * size
+    inside.complete(story)
+    assert [(use.times, use.tokens) for use in inside.ours.last.uses] == [(2, 2 * size)]
+
+
+def test_what_is_continued_was_the_writers(inside: Inside, lamp: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["Hello", f"So {lamp} it begins"]]
+    with monkeypatch.context() as patch:
+        written(inside, patch, f" {REPLY}")
+        changes = {"history": {"internal": rows, "visible": [row[:] for row in rows], "metadata": {}}}
+        whole = inside.reply("", _continue=True, **changes)
+    assert whole == f"So {lamp} it begins {REPLY}"
+    state = inside.state(history={"internal": [["Hello", whole]], "visible": [], "metadata": {}})
+    prompt = inside.chat.generate_chat_prompt("Who?", state)
+    assert [prompt.count(lamp), prompt.count("\\" + lamp)] == [2, 1]

@@ -16,11 +16,14 @@ from ...tags import has_tags
 from .nested import changed, texts
 from .settings import scopes_of
 from .shelter import Shelter
+from .written import Written
 
 log = logging.getLogger("textgen")
 
 SCOPES = "soft_prompts_scopes"
 """Where a chat's prompt leaves in the webui's `state` which pins count for it."""
+CONTINUED = "soft_prompts_continued"
+"""The beginning of a reply that is continued: the writer's, or written before."""
 _SPOKEN = ("context", "custom_system_message", "user_bio")
 """What else of the state can become the message that is cut."""
 
@@ -44,9 +47,10 @@ def limit_of(state: dict[str, Any]) -> int | None:
 
 
 class Chats:
-    """default: the character that the webui takes where a request names none."""
+    """written: what the model wrote itself; default: the character that the webui takes where a request names none."""
 
-    def __init__(self, default: Callable[[], str] = str) -> None:
+    def __init__(self, written: Written, default: Callable[[], str] = str) -> None:
+        self._written = written
         self.context = ("", "")
         """(character, chat) that was worked on last."""
         self._default = default
@@ -83,7 +87,10 @@ class Chats:
         self.context = character if state.get("mode") != "instruct" else "", str(state.get("unique_id") or "")
         scopes = scopes_of(*self.context)
         state[SCOPES] = scopes
-        history = options.get("history", state.get("history"))
+        history = self._read(options.get("history", state.get("history")))
+        # What is continued was there before; the rest of the reply is the model's own.
+        rows = history.get("internal") if options.get("_continue") and isinstance(history, dict) else None
+        state[CONTINUED] = rows[-1][1] if rows else ""
         spoken = {key: state[key] for key in _SPOKEN if key in state}
         said = [user_input, history, spoken]
         if not any(map(has_tags, texts(said))):
@@ -92,6 +99,13 @@ class Chats:
         user_input, history, spoken = changed(said, shelter.hide)
         chat = Chat(tuple(scopes), limit_of(state), shelter)
         return chat, user_input, {**state, **spoken}, {**options, "history": history}
+
+    def _read(self, history: Any) -> Any:
+        """The history, with the tags that the model wrote as text."""
+        rows = history.get("internal") if isinstance(history, dict) else None
+        if not rows or not any(map(has_tags, texts([row[1:2] for row in rows]))):
+            return history
+        return {**history, "internal": [[*row[:1], self._written.as_text(row[1], 0), *row[2:]] for row in rows]}
 
 
 def scopes_in(state: dict[str, Any]) -> Sequence[str] | None:

@@ -5,6 +5,7 @@ State lives here and not in the script, which the webui executes anew at each "A
 
 from __future__ import annotations
 
+import html
 import logging
 import threading
 import time
@@ -20,7 +21,7 @@ from ...watch import Watch
 from ..protocol import EVERYWHERE, Request, Use
 from . import contract
 from .budget import affordable
-from .chats import Chats, limit_of, scopes_in
+from .chats import CONTINUED, Chats, limit_of, scopes_in
 from .desk import Desk
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
@@ -28,6 +29,7 @@ from .outcome import elsewhere, outcome
 from .patches import Patches
 from .refused import tags_of
 from .settings import NAME, Settings
+from .written import Written
 
 log = logging.getLogger("textgen")
 
@@ -40,8 +42,9 @@ class Webui:
         self.folder = Path(shared.user_data_dir) / "soft_prompts"
         self.library = Library(self.folder, ignore=(NAME,))
         self.settings = Settings(self.folder / NAME)
-        self.current = Current(shared, self.library, self._dropped)
-        self.chats = Chats(lambda: str(getattr(shared, "default_settings", {}).get("character") or ""))
+        self.current = Current(shared, self.library, self._dropped, lambda text: self.written.as_text(text))
+        self.written = Written()
+        self.chats = Chats(self.written, lambda: str(getattr(shared, "default_settings", {}).get("character") or ""))
         self.watch = Watch(self.library)
         self.desk = Desk(self)
         self.last = Request()
@@ -118,6 +121,7 @@ class Webui:
 
     def arranged(self, state: dict[str, Any], prompt: str, ids: Any) -> Any:
         """The ids that the model shall read in place of those which the webui has encoded and cut."""
+        prompt = self.written.as_text(prompt)
         served = self.current.answers
         negative = str(state.get("negative_prompt") or "")
         if served is None:
@@ -133,6 +137,14 @@ class Webui:
             ids = new
         self.note(prompt, ids, pinned, negative=negative)
         return ids
+
+    def answered(self, reply: str, state: dict[str, Any], is_chat: bool) -> None:
+        """A reply is complete: its tags are text, as long as the writer leaves it as it is."""
+        if "sp:" not in reply:
+            return
+        # A chat shows its replies as HTML, and what was continued with them.
+        reply = html.unescape(reply) if is_chat else reply
+        self.written.remember(reply.removeprefix(state.get(CONTINUED) or ""))
 
     def pins(self, scopes: Sequence[str] | None, limit: int | None) -> tuple[list[int], tuple[Use, ...]]:
         """(placeholder ids, what became of each pin) for a prompt of at most `limit` tokens."""
@@ -179,8 +191,8 @@ class Webui:
         served = self.current.answers
         uses = pinned
         if served is not None and (has_tags(prompt) or has_tags(negative)):
-            starts = served.starts(ids)[0 if hidden else sum(not use.problem for use in pinned) :]
-            uses = outcome(prompt, starts, served.place, pinned)
+            reached = served.reached(ids)[0 if hidden else sum(not use.problem for use in pinned) :]
+            uses = outcome(prompt, reached, served.place, pinned)
             uses += elsewhere(negative, served.place, "negative prompt")
         self._keep(Request(ids.shape[-1] + hidden, uses, time.time()))
 

@@ -34,9 +34,19 @@ PATIENCE = 2.0
 
 
 class Current:
-    """served: the attached model, or None; reason: why none is. Safe to use from several threads."""
+    """served: the attached model, or None; reason: why none is. Safe to use from several threads.
 
-    def __init__(self, shared: ModuleType, library: Library, dropped: Callable[[list[Tag]], None]) -> None:
+    dropped: is told of tags that a loader without soft prompts was given; read: what becomes of a text before its tags
+    are looked for.
+    """
+
+    def __init__(
+        self,
+        shared: ModuleType,
+        library: Library,
+        dropped: Callable[[list[Tag]], None],
+        read: Callable[[str], str] = str,
+    ) -> None:
         self.served: Served | None = None
         self.reason = ""
         self.loader = ""
@@ -44,6 +54,7 @@ class Current:
         self._shared = shared
         self._library = library
         self._dropped = dropped
+        self._read = read
         self._lock = threading.RLock()
         self._gates: list[Refused] = []
         self._on = True
@@ -109,7 +120,7 @@ class Current:
             return None, f"{missing.name or missing} is missing in this webui, and without it no tag can be served"
         try:
             with self._quiet():
-                return Served(model, tokenizer, self._library), ""
+                return Served(model, tokenizer, self._library, self._read), ""
         except SoftPromptError as problem:
             return None, str(problem)
         except Exception as problem:  # whatever it is, the webui must go on with its model

@@ -27,9 +27,12 @@ Ids = torch.Tensor
 
 
 class Served:
-    """Mutates model and tokenizer, until `close()`; raises UnsupportedModel, and leaves them as they were."""
+    """Mutates model and tokenizer, until `close()`; raises UnsupportedModel, and leaves them as they were.
 
-    def __init__(self, model: Any, tokenizer: Any, library: Library) -> None:
+    read: what becomes of a text before its tags are looked for.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, library: Library, read: Callable[[str], str] = str) -> None:
         self.tokenizer = tokenizer
         self.base = unwrap(model)
         self.kind = kind_of(self.base)
@@ -42,7 +45,13 @@ class Served:
             self.base.register_forward_pre_hook(self._before, with_kwargs=True, prepend=True),
             self.base.register_forward_hook(self._after),
         ]
-        self._generate = Wrapped(self.base, "generate", _within).install()
+        self._wrapped = [
+            Wrapped(self.base, "generate", _within).install(),
+            Wrapped(
+                tokenizer, "encode", lambda call, text, *args, **options: call(_read(read, text), *args, **options)
+            ),
+        ]
+        self._wrapped[-1].install()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Served:
         # A copy of the model has the hooks, and is served as the original is.
@@ -54,7 +63,8 @@ class Served:
 
     def close(self) -> None:
         """Undo everything. Let running generations end before."""
-        self._generate.restore()
+        while self._wrapped:
+            self._wrapped.pop().restore()
         while self._hooks:
             self._hooks.pop().remove()
         self._attached.close()
@@ -89,10 +99,11 @@ class Served:
         fitted = arrange(full, self._head(full), spans, pins, limit)
         return ids if fitted == row else ids.new_tensor([fitted])
 
-    def starts(self, ids: Ids) -> list[int]:
-        """The first placeholder of each whole tag in the ids, in their order."""
+    def reached(self, ids: Ids) -> list[Slot]:
+        """The slot of each whole tag in the ids, in their order."""
         row: list[int] = ids[0].tolist()
-        return [row[start] for start, _ in spans_of(row, self._attached.slots.slot)[0]]
+        slot = self._attached.slots.slot
+        return [slot(row[start]) for start, _ in spans_of(row, slot)[0]]
 
     def with_pins(self, ids: Ids, pins: Sequence[int]) -> Ids:
         """(1, length + pins): the ids of a prompt with pins behind its BOS."""
@@ -114,7 +125,7 @@ class Served:
             return call(prompt, count, input_ids=ids)
         with self.reading(self.with_pins(ids, pins), hidden=len(pins)):
             found = call(prompt, count, input_ids=with_neutral(ids, 0))
-        begins = set(self.starts(ids))
+        begins = {slot.ids.start for slot in self.reached(ids)}
         for place in mask.nonzero().flatten().tolist():
             placeholder = int(ids[0, place])
             text = str(self._attached.slots.slot(placeholder).tag) if placeholder in begins else ""
@@ -147,6 +158,10 @@ class Served:
         if reading is not None and reading[1]:
             # Row i tells of the token behind it: without the first rows, BOS's place is taken by the last pin.
             output["logits"] = output["logits"][:, reading[1] :]
+
+
+def _read(read: Callable[[str], str], text: Any) -> Any:
+    return read(text) if isinstance(text, str) else text
 
 
 def _within(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
