@@ -29,12 +29,13 @@ class Attachment:
     """What `attach` returns: a context, or an object to `close()`. model and tokenizer are the ones given."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, view: ModelView, resolver: Resolver, slots: Slots, undo: ExitStack
+        self, model: Any, tokenizer: Any, view: ModelView, resolver: Resolver, injection: Injection, undo: ExitStack
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.view = view
-        self.slots = slots
+        self.slots = injection.slots
+        self.reading = injection.reading
         self._resolver = resolver
         self._undo = undo
 
@@ -102,7 +103,7 @@ def attach(
         if self_test:
             check(base, view, injection)
         _install(undo, tagged.install, tagged.remove)
-        return Attachment(model, tokenizer, view, resolver, slots, undo.pop_all())
+        return Attachment(model, tokenizer, view, resolver, injection, undo.pop_all())
     raise AssertionError("an ExitStack without a suppressing exit returns or raises")
 
 

@@ -7,7 +7,6 @@ ids.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any, TypeGuard
 
@@ -77,7 +76,6 @@ class SafeGeneration:
         self._base = base
         self._injection = injection
         self._neutral = neutral
-        self._local = threading.local()
         self._wrapped: list[Wrapped] = []
 
     def install(self) -> None:
@@ -102,19 +100,17 @@ class SafeGeneration:
                 "generate got inputs_embeds together with ids that hold soft prompts; the embeddings would win and the "
                 "tags be lost: pass one of the two"
             )
-        outer, self._local.words_only = self._words_only(), not prompts
+        if prompts:
+            self._injection.follow()
+        outer, self._injection.words_only = self._injection.words_only, not prompts
         try:
             with self._injection.slots.hold({int(each) for ids in prompts for each in ids[ids >= FIRST_ID].unique()}):
                 return call(*args, **kwargs)
         finally:
-            self._local.words_only = outer
-
-    def _words_only(self) -> bool:
-        """Whether this thread generates behind a text without placeholders: then nothing of ours runs at its steps."""
-        return getattr(self._local, "words_only", False)
+            self._injection.words_only = outer
 
     def _logits_processor(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> LogitsProcessorList:
-        if self._words_only():
+        if self._injection.words_only:
             return call(*args, **kwargs)
         seen = kwargs.get("encoder_input_ids")
         if has_placeholders(seen):
@@ -123,7 +119,7 @@ class SafeGeneration:
         return SafeProcessors(call(*args, **kwargs), self._neutral)
 
     def _stopping_criteria(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> StoppingCriteriaList:
-        if self._words_only():
+        if self._injection.words_only:
             return call(*args, **kwargs)
         return SafeCriteria(call(*args, **kwargs), self._neutral)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,9 @@ class _Pending:
     announced: bool = False
 
 
+_NOTHING = _Pending(torch.empty(0), torch.empty(0), announced=True)
+
+
 class Injection:
     """Mutates the model: hooks on `base` and its embedding, until `remove()`. Weights, classes and sizes stay."""
 
@@ -49,13 +54,35 @@ class Injection:
         # PEFT's modules_to_save copies the embedding with its hooks: the copy serves the same slots.
         return self
 
+    @property
+    def words_only(self) -> bool | None:
+        """Whether this thread generates behind a text without placeholders; None: it does not generate."""
+        return getattr(self._local, "words_only", None)
+
+    @words_only.setter
+    def words_only(self, known: bool | None) -> None:
+        self._local.words_only = known
+
+    @contextmanager
+    def reading(self, ids: torch.Tensor, hidden: int) -> Iterator[None]:
+        """In this block and thread the model reads `ids` whatever it is given, and hides the first `hidden` logits.
+
+        For a host whose program cannot be told of what stands before its text: row i of the logits tells of the token
+        behind it, so that without the first rows the last of the hidden takes the place of the BOS.
+        """
+        self._local.reading = ids, hidden
+        try:
+            yield
+        finally:
+            self._local.reading = None
+
     def install(self) -> None:
         """Set the hooks."""
         self._model_hooks = [
             self._base.register_forward_pre_hook(self._before_model, with_kwargs=True, prepend=True),
             self._base.register_forward_hook(self._after_model, always_call=True),
         ]
-        self._follow()
+        self.follow()
 
     def remove(self) -> None:
         """Take the hooks off, the last one first."""
@@ -65,7 +92,7 @@ class Injection:
                     hooks.pop().remove()
             self._embedding = None
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Hook the model's embedding as it is now: it may have been replaced, resized or wrapped since."""
         embedding = text_embedding(self._base)
         if embedding is self._embedding:
@@ -85,13 +112,20 @@ class Injection:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         if self.slots.idle:
             return None
-        self._follow()
+        if self.words_only is None:
+            self.follow()  # within a generation it was done at its beginning
         self._local.pending = None
         named = "input_ids" in kwargs
+        reading: tuple[torch.Tensor, int] | None = getattr(self._local, "reading", None)
+        if reading is not None and named:
+            kwargs = {**kwargs, "input_ids": reading[0].to(kwargs["input_ids"].device)}
         ids = kwargs["input_ids"] if named else args[self._place] if len(args) > self._place else None
         pending = self._locate(ids, announced=True)
         if pending is None or ids is None:
-            return None
+            # Where ids came, they were looked at: the embedding need not look again.
+            looked = isinstance(ids, torch.Tensor) and ids.device.type != "meta"
+            self._local.pending = _NOTHING if looked else None
+            return None if reading is None else (args, kwargs)
         self._local.pending = pending
         shadows = ids.masked_fill(pending.mask, self._shadow)
         if isinstance(labels := kwargs.get("labels"), torch.Tensor):
@@ -103,13 +137,19 @@ class Injection:
 
     @torch.compiler.disable
     def _after_model(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        if not self.slots.idle:
-            self._local.pending = None
+        if self.slots.idle:
+            return
+        self._local.pending = None
+        reading: tuple[torch.Tensor, int] | None = getattr(self._local, "reading", None)
+        if reading is not None and output is not None:
+            output["logits"] = output["logits"][:, reading[1] :]
 
     @torch.compiler.disable
     def _before_embedding(self, module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if self.slots.idle:
+            return None
         pending: _Pending | None = getattr(self._local, "pending", None)
-        if self.slots.idle or not args or (pending is not None and pending.announced):
+        if not args or (pending is not None and pending.announced):
             return None
         # The embedding was called by itself, or by a model that is not the one we hooked.
         self._local.pending = self._locate(args[0])
@@ -122,7 +162,7 @@ class Injection:
         if self.slots.idle:
             return None
         pending: _Pending | None = getattr(self._local, "pending", None)
-        if pending is None or output.shape[:-1].numel() != pending.mask.numel():
+        if pending is None or pending is _NOTHING or output.shape[:-1].numel() != pending.mask.numel():
             return None
         self._local.pending = None
         mask = pending.mask.to(output.device).view(output.shape[:-1])
@@ -134,9 +174,10 @@ class Injection:
     def _locate(self, ids: Any, announced: bool = False) -> _Pending | None:
         if not isinstance(ids, torch.Tensor) or ids.is_floating_point() or ids.device.type == "meta":
             return None
-        mask = ids >= FIRST_ID
-        if not mask.any():
+        # One look and no mask: this runs at every decoding step, and nearly always ends here.
+        if not ids.numel() or int(ids.item() if ids.numel() == 1 else ids.max()) < FIRST_ID:
             return None
+        mask = ids >= FIRST_ID
         vectors = self.slots.vectors(ids[mask].cpu().numpy())
         return _Pending(mask, torch.from_numpy(vectors), announced)
 

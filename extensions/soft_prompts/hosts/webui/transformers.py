@@ -6,9 +6,7 @@ that read the model without a hook.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -40,11 +38,7 @@ class Served:
         """What a list says of its files, for as long as this model is loaded."""
         # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
         self._attached: Attachment = attach(model, tokenizer, library, unresolved=lambda tag, problem: None)
-        self._local = threading.local()
-        self._hooks = [
-            self.base.register_forward_pre_hook(self._before, with_kwargs=True, prepend=True),
-            self.base.register_forward_hook(self._after),
-        ]
+        self.reading = self._attached.reading
         self._wrapped = [
             Wrapped(self.base, "generate", _within).install(),
             Wrapped(
@@ -52,10 +46,6 @@ class Served:
             ),
         ]
         self._wrapped[-1].install()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Served:
-        # A copy of the model has the hooks, and is served as the original is.
-        return self
 
     def serves(self, model: Any, tokenizer: Any) -> bool:
         """Whether this pair is the one attached; a LoRA around the same model is."""
@@ -65,8 +55,6 @@ class Served:
         """Undo everything. Let running generations end before."""
         while self._wrapped:
             self._wrapped.pop().restore()
-        while self._hooks:
-            self._hooks.pop().remove()
         self._attached.close()
 
     def place(self, tag: Tag) -> Slot:
@@ -137,27 +125,6 @@ class Served:
         """The same ids, behind which `generate` writes `new_tokens` at most: the webui counted without our part."""
         ids.soft_prompts_new_tokens = new_tokens  # type: ignore[attr-defined]
         return ids
-
-    @contextmanager
-    def reading(self, ids: Ids, hidden: int) -> Iterator[None]:
-        """In this block and thread the model reads `ids` whatever it is given, and shows no logits of `hidden` pins."""
-        self._local.reading = ids, hidden
-        try:
-            yield
-        finally:
-            self._local.reading = None
-
-    def _before(self, module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-        reading = getattr(self._local, "reading", None)
-        if reading is None or "input_ids" not in kwargs:
-            return None
-        return args, {**kwargs, "input_ids": reading[0].to(kwargs["input_ids"].device)}
-
-    def _after(self, module: Any, args: Any, output: Any) -> None:
-        reading = getattr(self._local, "reading", None)
-        if reading is not None and reading[1]:
-            # Row i tells of the token behind it: without the first rows, BOS's place is taken by the last pin.
-            output["logits"] = output["logits"][:, reading[1] :]
 
 
 def _read(read: Callable[[str], str], text: Any) -> Any:
