@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ...container import write_atomically
@@ -70,6 +71,11 @@ class Desk:
             return Health("cannot", f"Tags do not work now: {current.reason}.", details)
         if current.served is None:
             words = "No model is loaded. Load one with the Transformers loader, and tags work."
+            if lacking := [name for name in ("torch", "transformers") if not _installed(name)]:
+                words = (
+                    f"Tags cannot work in this webui yet: it has no {' and no '.join(lacking)}, as portable builds "
+                    "have none, and so no Transformers loader. A full installation of the webui has it."
+                )
             return Health("waiting", words, details)
         usable = sum(row.usable for row in self.rows())
         words = (
@@ -103,6 +109,7 @@ class Desk:
             f"loader: {webui.current.loader or 'none'}",
             *([f"model: {webui.current.served.kind}, passed its self-test"] if webui.current.served else []),
             f"folder: {self.folder} ({watching}), {len(webui.library)} of {len(webui.library.entries())} files usable",
+            *([f"new files are looked for: {webui.words(webui.watch.reason)}"] if webui.watch.reason else []),
             *([webui.settings.problem] if webui.settings.problem else []),
             *sorted({f"this webui is another than we know, so {contract.LOSSES[name]}" for name in losses}),
         ]
@@ -212,6 +219,13 @@ class Desk:
 def _label(scope: str, chat: str = "in this chat") -> str:
     kind, _, name = scope.partition(":")
     return {"character": f"with {name}", "chat": chat}.get(kind, EVERYWHERE.label)
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # half an installation
+        return False
 
 
 def _version(package: str) -> str:
