@@ -78,12 +78,8 @@ class Desk:
                 )
             return Health("waiting", words, details)
         usable = sum(row.usable for row in self.rows())
-        words = (
-            "Tags work. No soft prompt fits the loaded model yet."
-            if not usable
-            else (f"Tags work. {usable} soft prompt{' is' if usable == 1 else 's are'} ready for the loaded model.")
-        )
-        return Health("ready", words, details)
+        many = "1 soft prompt is" if usable == 1 else f"{usable or 'No'} soft prompts are"
+        return Health("ready", f"Tags work. {many} ready for the loaded model.", details)
 
     def report(self) -> str:
         """Plain text for a bug report: versions, health, the tags of the last request; no text of the writer's."""
