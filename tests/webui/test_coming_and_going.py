@@ -616,6 +616,15 @@ def test_what_is_continued_was_the_writers(inside: Inside, lamp: str, monkeypatc
         changes = {"history": {"internal": rows, "visible": [row[:] for row in rows], "metadata": {}}}
         whole = inside.reply("", _continue=True, **changes)
     assert whole == f"So {lamp} it begins {REPLY}"
+    with monkeypatch.context() as patch:
+        written(inside, patch, f" Then {REPLY}")
+        rows = [["Hello", whole]]
+        changes = {"history": {"internal": rows, "visible": [row[:] for row in rows], "metadata": {}}}
+        again = inside.reply("", _continue=True, **changes)
+    assert again == f"{whole} Then {REPLY}"
+    state = inside.state(history={"internal": [["Hello", again]], "visible": [], "metadata": {}})
+    prompt = inside.chat.generate_chat_prompt("Who?", state)
+    assert [prompt.count(lamp), prompt.count("\\" + lamp)] == [3, 2], "the first tag is the writer's for ever"
     state = inside.state(history={"internal": [["Hello", whole]], "visible": [], "metadata": {}})
     prompt = inside.chat.generate_chat_prompt("Who?", state)
     assert [prompt.count(lamp), prompt.count("\\" + lamp)] == [2, 1]

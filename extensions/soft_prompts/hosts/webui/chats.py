@@ -87,10 +87,11 @@ class Chats:
         self.context = character if state.get("mode") != "instruct" else "", str(state.get("unique_id") or "")
         scopes = scopes_of(*self.context)
         state[SCOPES] = scopes
-        history = self._read(options.get("history", state.get("history")))
+        history = options.get("history", state.get("history"))
         # What is continued was there before; the rest of the reply is the model's own.
         rows = history.get("internal") if options.get("_continue") and isinstance(history, dict) else None
         state[CONTINUED] = rows[-1][1] if rows else ""
+        history = self._read(history)
         spoken = {key: state[key] for key in _SPOKEN if key in state}
         said = [user_input, history, spoken]
         if not any(map(has_tags, texts(said))):
