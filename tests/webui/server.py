@@ -21,6 +21,7 @@ class Server:
 
     def __init__(self, root: Path, user_data: Path, python: str, *flags: str, interface: bool = False) -> None:
         self.port, self.page = free_port(), free_port()
+        self.interface = interface
         self.log = user_data.parent / f"server-{self.port}.log"
         api = ["--api", "--api-port", str(self.port), "--listen-port", str(self.page)]
         shown = [] if interface else ["--nowebui"]
@@ -34,6 +35,8 @@ class Server:
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 self.get("/v1/internal/health")
+                if self.interface:  # comes after the API
+                    urllib.request.urlopen(f"http://127.0.0.1:{self.page}/", timeout=60).close()
                 return self
             except OSError:
                 time.sleep(0.3)

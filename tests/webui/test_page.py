@@ -1,0 +1,184 @@
+"""The real webui in a real browser: a tag is inserted, a story is written, and what the writer then sees.
+
+Needs TEXTGEN_WEBUI_DIR, TEXTGEN_WEBUI_PYTHON (with the webui's own build of gradio), selenium and Chromium. Set
+PANEL_SCREENSHOTS to a folder, and it gets a picture of each state.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REAL = os.environ.get("TEXTGEN_WEBUI_DIR", "")
+PYTHON = os.environ.get("TEXTGEN_WEBUI_PYTHON", sys.executable)
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.webui,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not REAL, reason="TEXTGEN_WEBUI_DIR names no text-generation-webui"),
+    pytest.mark.skipif(not BROWSER, reason="there is no Chromium"),
+    pytest.mark.skipif(not importlib.util.find_spec("selenium"), reason="selenium is not installed"),
+]
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--window-size=1280,1000",
+)  # fmt: skip
+LAMP = " and the old keeper lit the lamp in the tower"
+SETTINGS = (
+    "temperature: 0.01\ntop_k: 1\nseed: 1\nmax_new_tokens: 20\nauto_max_new_tokens: false\npreset: null\nmode: chat\n"
+)
+
+
+def until(ask: Callable[[], Any], seconds: float = 30) -> Any:
+    """The first true answer; the last one where none came."""
+    end = time.monotonic() + seconds
+    while not (answer := ask()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return answer
+
+
+class Page:
+    """The webui's page, as a writer uses it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def shown(self, selector: str) -> list[Any]:
+        return [each for each in self.driver.find_elements("css selector", selector) if each.is_displayed()]
+
+    def click(self, selector: str, words: str) -> None:
+        # In one script: the page renders anew at any moment, and what was found a moment ago may be gone.
+        code = """
+            const shown = [...document.querySelectorAll(arguments[0])].filter((each) => each.offsetParent)
+            const found = shown.find((each) => each.innerText.trim() === arguments[1])
+            found?.click()
+            return Boolean(found)
+        """
+        assert until(lambda: self.driver.execute_script(code, selector, words)), f"there is no {words!r}"
+
+    def tab(self, name: str) -> None:
+        self.click("button[role=tab], .tab-nav button", name)
+        time.sleep(1)
+
+    def press(self, name: str) -> None:
+        self.click("button", name)
+
+    def type(self, words: str) -> Any:
+        """Into the notebook, in the place of what is there."""
+        self.tab("Notebook")
+        self.tab("Raw")
+        box = until(lambda: self.shown("textarea"))[0]
+        box.click()
+        box.send_keys("\ue009", "a", "\ue000")
+        box.send_keys(words)
+        return box
+
+    def text(self) -> str:
+        return str(self.driver.execute_script("return document.body.innerText"))
+
+    def picture(self, name: str) -> None:
+        if folder := os.environ.get("PANEL_SCREENSHOTS"):
+            self.driver.save_screenshot(str(Path(folder) / f"webui-{name}.png"))
+
+
+def neighbour(name: str) -> Any:
+    """A module that lies beside this file, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"webui_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def page(furnished: Path, storyteller_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from soft_prompts import SoftPrompt
+
+    model, tokenizer = (each.from_pretrained(storyteller_files) for each in (AutoModelForCausalLM, AutoTokenizer))
+    (furnished / "soft_prompts").mkdir(exist_ok=True)
+    SoftPrompt.from_text(LAMP, model, tokenizer, name="lamp").save(furnished / "soft_prompts" / "lamp.safetensors")
+    (furnished / "settings.yaml").write_text(SETTINGS, "utf-8")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    flags = ["--loader", "Transformers", "--model", "storyteller", "--extensions", "soft_prompts"]
+    with neighbour("server").Server(Path(REAL).resolve(), furnished, PYTHON, *flags, interface=True) as server:
+        driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        try:
+            driver.get(f"http://127.0.0.1:{server.page}/?__theme=light")
+            page = Page(driver)
+            assert until(lambda: "Soft prompts" in page.text(), 60), "the tab is not there"
+            yield page
+        finally:
+            driver.quit()
+
+
+def test_a_tag_goes_where_the_cursor_was_and_into_the_story(page: Page) -> None:
+    box = page.type("Once upon a time there was a miller")
+    page.tab("Soft prompts")
+    assert until(lambda: "Tags work. 1 soft prompt is ready" in page.text())
+    page.driver.execute_script("arguments[0].click()", until(lambda: page.shown(".sp-row"))[0])
+    assert until(lambda: "made for this model" in page.text())
+    page.press("Insert")
+    assert until(lambda: box.get_attribute("value").endswith("a miller<<sp:lamp>>"))
+    page.picture("inserted")
+    page.tab("Notebook")
+    page.press("Generate")
+    story = until(lambda: (text := box.get_attribute("value")).partition("<<sp:lamp>>")[2].strip() and text)
+    assert story
+    time.sleep(2)
+    page.picture("story")
+    page.tab("HTML")
+    assert until(lambda: "a miller<<sp:lamp>>" in page.text()), "the HTML pane swallows the tag"
+    page.tab("Soft prompts")
+    assert until(lambda: "<<sp:lamp>>" in page.text().partition("Last request")[2])
+    page.picture("last-request")
+
+
+def test_a_wrong_name_is_a_toast(page: Page) -> None:
+    page.type("Once <<sp:lampe>> upon")
+    page.press("Generate")
+    assert until(lambda: [each for each in page.shown(".toast-body, .toast-wrap") if "lampe" in each.text], 15)
+    words = page.shown(".toast-body, .toast-wrap")[0].text
+    assert "did you mean 'lamp'" in words and "user_data/soft_prompts" in words
+    page.picture("toast")
+
+
+def test_tags_can_be_read_in_a_chat(page: Page) -> None:
+    page.tab("Chat")
+    box = until(lambda: page.shown("#chat-input textarea"))[0]
+    box.click()
+    box.send_keys("Tell me of the <<sp:lamp>> and of `<<sp:lamp>>`\ue007")
+    assert until(lambda: page.text().count("<<sp:lamp>>") >= 2)
+    page.picture("chat")
+
+
+def test_a_prompt_from_a_sentence_and_a_pin(page: Page) -> None:
+    page.tab("Soft prompts")
+    page.driver.execute_script("arguments[0].click()", until(lambda: page.shown("#sp-maker button"))[0])
+    until(lambda: page.shown("#sp-maker input"))[0].send_keys("harbour")
+    page.shown("#sp-maker textarea")[0].send_keys("The harbour smelled of tar.")
+    page.picture("make")
+    page.press("Make it")
+    assert until(lambda: "<<sp:harbour>>" in page.text())
+    assert until(lambda: "plain text, any model" in page.text())
+    page.press("Pin")
+    assert until(lambda: "pinned everywhere" in page.text())
+    page.picture("pinned")
+    page.press("Unpin")
+    listed = "return document.querySelector('#sp-library').innerText"
+    assert until(lambda: "pinned" not in page.driver.execute_script(listed))
