@@ -11,7 +11,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +120,36 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return furnish(tmp_path_factory.mktemp("server") / "user_data")
 
 
-@pytest.fixture(scope="session")
-def storyteller_files() -> Path:
-    from soft_prompts import demo
+@pytest.fixture(scope="module")
+def stocked(furnished: Path) -> Path:
+    """The same, whose soft prompt `lamp` is the embeddings of `Inside.LAMP` on the storyteller."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    return Path(demo.path())
+    from soft_prompts import SoftPrompt, demo
+
+    model, tokenizer = (each.from_pretrained(demo.path()) for each in (AutoModelForCausalLM, AutoTokenizer))
+    (furnished / "soft_prompts").mkdir(exist_ok=True)
+    prompt = SoftPrompt.from_text(Inside.LAMP, model, tokenizer, name="lamp")
+    prompt.save(furnished / "soft_prompts" / "lamp.safetensors")
+    return furnished
+
+
+@pytest.fixture(scope="session")
+def beside() -> Any:
+    """server.py, which lies beside this file; the tests are no package."""
+    spec = importlib.util.spec_from_file_location("webui_server", Path(__file__).with_name("server.py"))
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def start(beside: Any, stocked: Path) -> Callable[..., Any]:
+    """`with start() as server:` - the real webui as a process of its own, with the storyteller and the soft prompt."""
+    flags = ["--loader", "Transformers", "--model", "storyteller", "--extensions", "soft_prompts"]
+    python = os.environ.get("TEXTGEN_WEBUI_PYTHON", sys.executable)
+    return lambda **options: beside.Server(ROOT, stocked, python, *flags, **options)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any
 import pytest
 
 REAL = os.environ.get("TEXTGEN_WEBUI_DIR", "")
-PYTHON = os.environ.get("TEXTGEN_WEBUI_PYTHON", sys.executable)
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.webui,
@@ -32,7 +30,6 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--window-size=1280,1000",
 )  # fmt: skip
-LAMP = " and the old keeper lit the lamp in the tower"
 SETTINGS = (
     "temperature: 0.01\ntop_k: 1\nseed: 1\nmax_new_tokens: 20\nauto_max_new_tokens: false\npreset: null\nmode: chat\n"
 )
@@ -90,33 +87,17 @@ class Page:
             self.driver.save_screenshot(str(Path(folder) / f"webui-{name}.png"))
 
 
-def neighbour(name: str) -> Any:
-    """A module that lies beside this file, which is no package."""
-    spec = importlib.util.spec_from_file_location(f"webui_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def page(furnished: Path, storyteller_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(start: Callable[..., Any], stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from soft_prompts import SoftPrompt
-
-    model, tokenizer = (each.from_pretrained(storyteller_files) for each in (AutoModelForCausalLM, AutoTokenizer))
-    (furnished / "soft_prompts").mkdir(exist_ok=True)
-    SoftPrompt.from_text(LAMP, model, tokenizer, name="lamp").save(furnished / "soft_prompts" / "lamp.safetensors")
-    (furnished / "settings.yaml").write_text(SETTINGS, "utf-8")
+    (stocked / "settings.yaml").write_text(SETTINGS, "utf-8")
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
         options.add_argument(flag)
-    flags = ["--loader", "Transformers", "--model", "storyteller", "--extensions", "soft_prompts"]
-    with neighbour("server").Server(Path(REAL).resolve(), furnished, PYTHON, *flags, interface=True) as server:
+    with start(interface=True) as server:
         driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
         try:
             driver.get(f"http://127.0.0.1:{server.page}/?__theme=light")

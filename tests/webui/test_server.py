@@ -5,19 +5,16 @@ Needs TEXTGEN_WEBUI_DIR (its folder) and TEXTGEN_WEBUI_PYTHON (its Python); runs
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 REAL = os.environ.get("TEXTGEN_WEBUI_DIR", "")
-PYTHON = os.environ.get("TEXTGEN_WEBUI_PYTHON", sys.executable)
 pytestmark = [
     pytest.mark.webui,
     pytest.mark.slow,
@@ -28,27 +25,9 @@ BEFORE, AFTER = "Once upon a time there was a miller", ". In the morning the boa
 GREEDY = {"max_tokens": 12, "temperature": 0, "seed": 1}
 
 
-def neighbour(name: str) -> Any:
-    """A module that lies beside this file, which is no package."""
-    spec = importlib.util.spec_from_file_location(f"webui_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def server(furnished: Path, storyteller_files: Path) -> Iterator[Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from soft_prompts import SoftPrompt
-
-    model = AutoModelForCausalLM.from_pretrained(storyteller_files)
-    tokenizer = AutoTokenizer.from_pretrained(storyteller_files)
-    (furnished / "soft_prompts").mkdir(exist_ok=True)
-    SoftPrompt.from_text(LAMP, model, tokenizer, name="lamp").save(furnished / "soft_prompts" / "lamp.safetensors")
-    flags = ["--loader", "Transformers", "--model", "storyteller", "--extensions", "soft_prompts"]
-    with neighbour("server").Server(Path(REAL).resolve(), furnished, PYTHON, *flags) as running:
+def server(start: Callable[..., Any]) -> Iterator[Any]:
+    with start() as running:
         yield running
 
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 import base64
 import http.client
 import http.server
-import importlib.util
 import json
 import os
 import shutil
 import struct
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -55,15 +53,6 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--window-size=1300,900",
 )  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-def neighbour(name: str) -> Any:
-    """A module that lies beside this file, which is no package."""
-    spec = importlib.util.spec_from_file_location(f"webui_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec and spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def until(ask: Callable[[], Any], what: str, seconds: float = 60) -> Any:
@@ -254,18 +243,8 @@ class Tavern:
 
 
 @pytest.fixture(scope="module")
-def server(furnished: Path, storyteller_files: Path) -> Iterator[Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from soft_prompts import SoftPrompt
-
-    model = AutoModelForCausalLM.from_pretrained(storyteller_files)
-    tokenizer = AutoTokenizer.from_pretrained(storyteller_files)
-    (furnished / "soft_prompts").mkdir(exist_ok=True)
-    SoftPrompt.from_text(LAMP, model, tokenizer, name="lamp").save(furnished / "soft_prompts" / "lamp.safetensors")
-    root, python = Path(os.environ["TEXTGEN_WEBUI_DIR"]).resolve(), os.environ["TEXTGEN_WEBUI_PYTHON"]
-    flags = ["--loader", "Transformers", "--model", "storyteller", "--extensions", "soft_prompts"]
-    with neighbour("server").Server(root, furnished, python, *flags) as running:
+def server(start: Callable[..., Any]) -> Iterator[Any]:
+    with start() as running:
         yield running
 
 
@@ -276,7 +255,7 @@ def recorder(server: Any) -> Iterator[Recorder]:
 
 
 @pytest.fixture(scope="module")
-def address(recorder: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(recorder: Recorder, beside: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A SillyTavern with a character, a lorebook and settings of its own."""
     node = shutil.which("node") or pytest.skip("there is no node on this machine")
     root, home = Path(os.environ["SILLYTAVERN_DIR"]).resolve(), tmp_path_factory.mktemp("tavern")
@@ -290,7 +269,7 @@ def address(recorder: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Ite
     chosen = settings(defaults, f"http://127.0.0.1:{recorder.port}")
     (user / "settings.json").write_text(json.dumps(chosen), "utf-8")
     shutil.copy(root / "default" / "config.yaml", home / "config.yaml")
-    port = neighbour("server").free_port()
+    port = beside.free_port()
     files = ["--dataRoot", str(home / "data"), "--configPath", str(home / "config.yaml")]
     # The browser's switch has an older name and a newer one.
     quiet = ["--autorun", "false", "--browserLaunchEnabled", "false", "--listen", "false"]
