@@ -621,3 +621,9 @@ def test_a_folder_that_may_not_be_read_is_said_once(
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "Permission denied; its soft prompts are not listed"
     ]
+
+
+def test_a_files_name_in_a_tag_is_a_slip(tmp_path: Path) -> None:
+    (tmp_path / "noir.txt").write_text("Rain.", "utf-8")
+    with pytest.raises(UnknownPrompt, match="did you mean 'noir'"):
+        Library(tmp_path)["noir.safetensors"]

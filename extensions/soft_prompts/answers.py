@@ -50,10 +50,18 @@ class Panel:
     def choose(self, asked: Asked) -> Changes:
         """Another row; its strength is the pinned one where it is pinned in the chosen scope."""
         row = self._chosen(self._rows(asked), asked)
+        asked = self._where_pinned(asked, row)
         pins = self._pins(asked).get(asked.scope, ())
         strength = next((pin.strength for pin in pins if row and pin.name == row.name), 1.0)
         tag = str(tag_for(row.name, strength)) if row else ""
         return {**self._all(asked), "strength": {"value": strength}, "tag": {"value": tag}, "said": _line("")}
+
+    def _where_pinned(self, asked: Asked, row: Row | None) -> Asked:
+        """The chosen scope, or the first one where the row is pinned: there it can be taken away."""
+        pinned = [
+            scope for scope, pins in self._pins(asked).items() if any(row and pin.name == row.name for pin in pins)
+        ]
+        return asked if asked.scope in pinned or not pinned else replace(asked, scope=pinned[0])
 
     def find(self, asked: Asked) -> Changes:
         """The rows that hold the words."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from .entry import Entry, describe, refused, shadowed
 from .errors import InvalidFile, UnknownPrompt
 from .folder import Folders, Signature, settled, signature, signed
-from .formats import load_any
+from .formats import READABLE, load_any
 from .prompt import Prompt
 
 __all__ = ["Entry", "Library", "unknown_prompt"]
@@ -64,6 +64,10 @@ class _Listing:
         return table
 
     def near(self, name: str, count: int) -> list[str]:
+        for ending in READABLE:
+            # A file's name is a frequent slip, and nothing else is meant.
+            if (meant := self.folded.get(name.casefold().removesuffix(ending))) is not None:
+                return [meant]
         # A chat says the same misspelt tag with every message.
         known = self.guesses.get((name, count))
         if known is None:

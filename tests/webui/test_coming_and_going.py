@@ -211,7 +211,8 @@ def test_the_master_switch(inside: Inside, lamp: str) -> None:
     inside.ours.desk.switch(False)
     assert inside.ours.desk.health().state == "off"
     assert inside.complete(BEFORE + lamp + AFTER) == plain, "no tag, no pin, and no tag as text"
-    assert "switched off" in inside.said[-1]
+    assert "switched off" in inside.said[-1] and inside.ours.last.tokens == len(inside.ids(BEFORE + AFTER))
+    assert "switched off" in inside.ours.check(Tag("lamp")), "the API's strict mode refuses then"
     inside.ours.desk.switch(True)
     inside.ours.desk.unpin("everywhere", "pin")
     assert inside.complete(BEFORE + lamp + AFTER) == soft
@@ -367,6 +368,18 @@ def test_pins_that_would_leave_no_room_are_refused(inside: Inside) -> None:
     inside.complete(BEFORE, truncation_length=2 * size, max_new_tokens=2)
     assert "half" in inside.said[-1]
     assert inside.ours.last.uses[0].problem and not inside.ours.last.uses[0].tokens
+
+
+def test_a_pin_that_does_not_fit_takes_no_other_down(inside: Inside) -> None:
+    inside.save("small", " It was")
+    inside.save("pin", LAMP * 4)
+    for name in ("pin", "small"):
+        inside.ours.desk.pin("everywhere", name)
+    inside.complete(BEFORE, truncation_length=60, max_new_tokens=2)
+    assert [(use.tag, bool(use.problem)) for use in inside.ours.last.uses] == [
+        ("<<sp:pin>>", True),
+        ("<<sp:small>>", False),
+    ]
 
 
 def test_a_pin_that_is_gone_is_said(inside: Inside) -> None:

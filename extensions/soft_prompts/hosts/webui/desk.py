@@ -79,7 +79,10 @@ class Desk:
             return Health("waiting", words, details)
         usable = sum(row.usable for row in self.rows())
         many = "1 soft prompt is" if usable == 1 else f"{usable or 'No'} soft prompts are"
-        return Health("ready", f"Tags work. {many} ready for the loaded model.", details)
+        words = (
+            f"Tags work. {many} ready for the loaded model." if self.rows() else "Tags work. The library is empty yet."
+        )
+        return Health("ready", words, details)
 
     def report(self) -> str:
         """Plain text for a bug report: versions, health, the tags of the last request; no text of the writer's."""
@@ -104,7 +107,7 @@ class Desk:
             f"webui: {commit[:7] or 'version unknown'} ({known})",
             f"loader: {webui.current.loader or 'none'}",
             *([f"model: {webui.current.served.kind}, passed its self-test"] if webui.current.served else []),
-            f"folder: {self.folder} ({watching}), {len(webui.library)} of {len(webui.library.entries())} files usable",
+            f"folder: {self.folder} ({watching}), {len(webui.library.entries())} files",
             *([f"new files are looked for: {webui.words(webui.watch.reason)}"] if webui.watch.reason else []),
             *([webui.settings.problem] if webui.settings.problem else []),
             *sorted({f"this webui is another than we know, so {contract.LOSSES[name]}" for name in losses}),
@@ -126,7 +129,8 @@ class Desk:
         path = self._webui.folder / f"{prompt.name}.txt"
         if prompt.name in self._webui.library or path.exists():
             raise InvalidFile(
-                f"there is a soft prompt '{prompt.name}' already: choose another name, or delete it first"
+                f"there is a soft prompt '{prompt.name}' already: choose another name, or delete its file "
+                f"in {self.folder}"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.write(prompt))

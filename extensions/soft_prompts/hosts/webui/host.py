@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import SoftPromptError
+from ...errors import InvalidPrompt, SoftPromptError
 from ...library import Library
 from ...tags import Tag, has_tags, tag_for
 from ...watch import Watch
@@ -74,6 +74,7 @@ class Webui:
             self.started = True
         self._patches.serve_api()
         self._changed("model")
+        log.info("soft prompts: %s", self.desk.health().line)
 
     def stop(self) -> None:
         """Undo all of it."""
@@ -125,7 +126,7 @@ class Webui:
         served = self.current.answers
         negative = str(state.get("negative_prompt") or "")
         if served is None:
-            self.left_out(prompt + negative)
+            self.left_out(prompt + negative, ids.shape[-1])
             return ids
         limit = limit_of(state)
         pins, pinned = self.pins(scopes_in(state), limit)
@@ -155,13 +156,15 @@ class Webui:
             tag = tag_for(pin.name, pin.strength)
             try:
                 found = served.place(tag).ids if served else range(0)
+                if limit is not None and not affordable(len(ids) + len(found), limit):
+                    raise InvalidPrompt(
+                        f"it needs {len(found):,} tokens, and all that is pinned may take half of a prompt, "
+                        f"which has room for {limit:,} beside the reply"
+                    )
                 ids += found
                 uses.append(Use(str(tag), len(found), pinned=True))
             except SoftPromptError as problem:
                 uses.append(Use(str(tag), pinned=True, problem=str(problem)))
-        if ids and limit is not None and not affordable(len(ids), limit):
-            many = f"the pinned prompts need {len(ids)} tokens, more than half of the {limit} that a prompt may have"
-            return [], tuple(Use(use.tag, pinned=True, problem=use.problem or many) for use in uses)
         return ids, tuple(uses)
 
     # ---- words for the writer
@@ -176,8 +179,10 @@ class Webui:
         try:
             if served is not None:
                 served.place(tag)
-            else:
-                self.library[tag.name]
+                return ""
+            if self.current.loader:  # a model that reads no tags: refused, or switched off
+                return self.current.reason or SWITCHED_OFF
+            self.library[tag.name]
             return ""
         except SoftPromptError as problem:
             return self.words(problem)
@@ -196,14 +201,14 @@ class Webui:
             uses += elsewhere(negative, served.place, "negative prompt")
         self._keep(Request(ids.shape[-1] + hidden, uses, time.time()))
 
-    def left_out(self, text: str) -> None:
+    def left_out(self, text: str, tokens: int = 0) -> None:
         """The same for a text that goes to a loader without soft prompts, or while they are switched off."""
-        self._dropped(tags_of(text))
+        self._dropped(tags_of(text), tokens)
 
-    def _dropped(self, tags: list[Tag]) -> None:
+    def _dropped(self, tags: list[Tag], tokens: int = 0) -> None:
         if tags:
             reason = self.current.reason or SWITCHED_OFF
-            self._keep(Request(0, tuple(Use(tag.text or str(tag), problem=reason) for tag in tags), time.time()))
+            self._keep(Request(tokens, tuple(Use(tag.text or str(tag), problem=reason) for tag in tags), time.time()))
 
     def _keep(self, request: Request) -> None:
         uses = tuple(replace(use, problem=self.words(use.problem)) for use in request.uses)

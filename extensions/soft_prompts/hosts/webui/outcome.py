@@ -54,4 +54,5 @@ def _placed(tag: Tag, place: Place) -> tuple[Slot | None, str]:
     try:
         return place(tag), ""
     except SoftPromptError as problem:
-        return None, str(problem)
+        # Whoever reads this has read the tag.
+        return None, str(problem).removeprefix(f"{tag.text or tag}: ")

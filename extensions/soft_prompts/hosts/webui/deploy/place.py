@@ -162,6 +162,8 @@ def python_of(folder: Path, said: str | None, variables: Mapping[str, str]) -> t
         raise Failure(
             f"The Python {python} does not run: {has}\nStart the webui once and see that it does, {SAY_WHICH}."
         )
+    if "gradio" not in has.packages:
+        raise Failure(f"{python} is not the Python of a webui: it has no gradio. Take the webui's own, {SAY_WHICH}.")
     if tuple(map(int, has.version.split(".")[:2])) < (3, 10):
         raise Failure(f"{python} is Python {has.version}, and soft prompts needs 3.10 or newer. Update the webui.")
     return python, has
