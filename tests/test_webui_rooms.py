@@ -22,7 +22,7 @@ from soft_prompts.hosts.webui.budget import affordable, arrange, bos_of, spans_o
 from soft_prompts.hosts.webui.contract import commit, problems
 from soft_prompts.hosts.webui.display import readable
 from soft_prompts.hosts.webui.following import Following
-from soft_prompts.hosts.webui.outcome import outcome
+from soft_prompts.hosts.webui.outcome import lookalikes, outcome
 from soft_prompts.hosts.webui.refused import Refused, plain, tags_of
 from soft_prompts.hosts.webui.settings import Settings, scopes_of
 from soft_prompts.hosts.webui.shelter import Shelter
@@ -355,6 +355,27 @@ def test_outcome_of_two_names_with_one_content() -> None:
     _, (sea,) = slots_of(2)
     uses = outcome("<<sp:sea>> <<sp:ocean>> <<sp:sea>>", [sea, sea, sea], lambda tag: sea)
     assert [(use.tokens, use.problem) for use in uses] == [(4, ""), (2, "")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("<<sp: noir>>", "<<sp:noir>>"),
+        ("<< SP:noir >>", "<<sp:noir>>"),
+        ("<<sp:noir:0,5>>", "<<sp:noir:0.5>>"),
+        ("<<sp:my*bad?>>", "<<sp:my-bad>>"),
+        ("<<sp:noir:strong>>", "<<sp:noir>>"),
+    ],
+)
+def test_what_is_nearly_a_tag(typed: str, meant: str) -> None:
+    (use,) = lookalikes(f"<<sp:noir>> {typed} x {typed} \\<<sp:noir>>")
+    assert (use.tag, use.times) == (typed, 2)
+    assert use.problem == f"it was read as text; a tag is written {meant}"
+
+
+def test_what_is_no_tag_at_all() -> None:
+    for text in ("cout << sp << x >> y", "<<sp:noir>>", "\\<<sp:noir>>", "<<sp:", "a << b", "<<sp:>>"):
+        assert lookalikes(text) == (), text
 
 
 # ---- what the model writes itself

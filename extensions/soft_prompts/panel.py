@@ -127,7 +127,7 @@ def _acts(gr: Any, parts: dict[str, Any]) -> None:
     """What one can do with the chosen row."""
     with gr.Column(elem_id="sp-acts"):
         parts["strength"] = gr.Slider(
-            -LARGEST_STRENGTH, LARGEST_STRENGTH, 1, step=0.05, label="Strength (1 is as trained)", elem_id="sp-strength"
+            -LARGEST_STRENGTH, LARGEST_STRENGTH, 1, step=0.05, label="Strength (1 is as it is)", elem_id="sp-strength"
         )
         with gr.Row(elem_classes=["sp-acts"]):
             parts["tag"] = gr.Textbox(

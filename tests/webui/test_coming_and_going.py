@@ -403,6 +403,10 @@ def test_tags_can_be_read_in_the_html_pane(inside: Inside) -> None:
 def test_make_a_prompt_from_a_sentence(inside: Inside) -> None:
     row = inside.ours.desk.make("harbour", "The harbour smelled of tar.")
     assert row.usable and row.tokens > 3 and row.tag == "<<sp:harbour>>"
+    assert [inside.ours.desk.make(name, "Snow.").tag for name in ("<<sp:lane>>", " snow.txt")] == [
+        "<<sp:lane>>",
+        "<<sp:snow>>",
+    ]
     inside.complete(BEFORE + "<<sp:harbour>>")
     assert [(use.tag, use.tokens) for use in inside.ours.last.uses] == [("<<sp:harbour>>", row.tokens)]
 

@@ -16,6 +16,7 @@ from ...errors import InvalidFile, SoftPromptError
 from ...formats import load_any, text
 from ...library import Entry
 from ...prompt import TextPrompt
+from ...tags import Tag, parse
 from ..protocol import EVERYWHERE, Health, Pin, Request, Row, Scope, Verdict
 from . import contract
 from .settings import scopes_of
@@ -125,7 +126,10 @@ class Desk:
 
     def make(self, name: str, sentence: str) -> Row:
         """A text prompt, which any model can use as it is; raises SoftPromptError for a name or a text that is none."""
-        prompt = TextPrompt(name.strip(), sentence.strip())
+        # A pasted tag, or a file's name, is as good as the name itself.
+        name = name.strip().removesuffix(".txt")
+        name = next((piece.name for piece in parse(name) if isinstance(piece, Tag)), name)
+        prompt = TextPrompt(name, sentence.strip())
         path = self._webui.folder / f"{prompt.name}.txt"
         if prompt.name in self._webui.library or path.exists():
             raise InvalidFile(
@@ -141,7 +145,8 @@ class Desk:
         tokens, verdict, reason = self._judge(entry)
         file = entry.path.relative_to(self._webui.folder).as_posix()
         choices = self._webui.settings.choices
-        where = [scope for scope, pins in choices.pins.items() if any(pin.name == entry.name for pin in pins)]
+        pinned = {} if entry.shadowed_by or entry.problem else choices.pins
+        where = [scope for scope, pins in pinned.items() if any(pin.name == entry.name for pin in pins)]
         words = ", ".join(dict.fromkeys(_label(scope, "in a chat") for scope in where))
         return Row(entry.name, file, tokens, verdict, reason, entry.metadata.get("description", ""), words)
 

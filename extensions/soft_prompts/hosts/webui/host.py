@@ -25,7 +25,7 @@ from .chats import CONTINUED, Chats, limit_of, scopes_in
 from .desk import Desk
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
-from .outcome import elsewhere, outcome
+from .outcome import elsewhere, lookalikes, outcome
 from .patches import Patches
 from .refused import tags_of
 from .settings import NAME, Settings
@@ -199,6 +199,8 @@ class Webui:
             reached = served.reached(ids)[0 if hidden else sum(not use.problem for use in pinned) :]
             uses = outcome(prompt, reached, served.place, pinned)
             uses += elsewhere(negative, served.place, "negative prompt")
+        if served is not None and "<<" in prompt:
+            uses += lookalikes(prompt)
         self._keep(Request(ids.shape[-1] + hidden, uses, time.time()))
 
     def left_out(self, text: str, tokens: int = 0) -> None:
@@ -215,7 +217,8 @@ class Webui:
         self.last = replace(request, uses=uses)
         for use in uses:
             if use.problem:
-                self._warn(f"{use.tag} is left out: {use.problem}" if not use.tokens else f"{use.tag}: {use.problem}")
+                fact = use.tokens or use.problem.startswith("it was ")
+                self._warn(f"{use.tag}: {use.problem}" if fact else f"{use.tag} is left out: {use.problem}")
 
     def _warn(self, words: str) -> None:
         log.warning("soft prompts: %s", words)

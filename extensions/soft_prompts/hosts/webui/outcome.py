@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ...errors import SoftPromptError
 from ...slots import Slot
-from ...tags import Tag, parse
+from ...tags import Tag, parse, replace, suggest_name
 from ..protocol import Use
 
+_NEARLY = re.compile(r"<<\s*sp\s*:[^<>:\n]{1,80}(?::[^<>:\n]{1,12})?>>", re.IGNORECASE)
 Place = Callable[[Tag], Slot]
 
 
@@ -26,6 +28,23 @@ def elsewhere(text: str, place: Place, where: str) -> tuple[Use, ...]:
     reached = [slot for tag in written.elements() if (slot := _placed(tag, place)[0])]
     uses = (_use(tag, times, reached, place) for tag, times in written.items())
     return tuple(Use(f"{use.tag} in the {where}", use.tokens, use.times, False, use.problem) for use in uses)
+
+
+def lookalikes(prompt: str) -> tuple[Use, ...]:
+    """A Use for each text that was meant as a tag and is none by the grammar, with the tag that it could be."""
+    # A line break in the place of each tag, also of an escaped one: nothing goes on across it.
+    found = Counter(match[0] for match in _NEARLY.finditer(replace(prompt, lambda tag: "\n")))
+    return tuple(
+        Use(text, 0, times, problem=f"it was read as text; a tag is written {_meant(text)}")
+        for text, times in found.items()
+    )
+
+
+def _meant(text: str) -> str:
+    inner = re.sub(r"^<<\s*sp\s*:|>>$", "", text, flags=re.IGNORECASE)
+    name, _, strength = inner.partition(":")
+    strength = strength.strip().replace(",", ".")
+    return f"<<sp:{suggest_name(name.strip())}{':' + strength if re.fullmatch(r'-?[0-9.]+', strength) else ''}>>"
 
 
 def _use(tag: Tag, times: int, left: list[Slot], place: Place) -> Use:
