@@ -85,11 +85,6 @@ class Settings:
         with self._lock:
             self._write(replace(self.choices, on=on))
 
-    def refuse(self, strict: bool) -> None:
-        """Whether the API refuses requests with tags that mean nothing."""
-        with self._lock:
-            self._write(replace(self.choices, strict=strict))
-
     def _keep(self, scope: str, pins: dict[str, Pin]) -> None:
         kept = {key: value for key, value in self.choices.pins.items() if key != scope}
         self._write(replace(self.choices, pins={**kept, scope: tuple(pins.values())} if pins else kept))
