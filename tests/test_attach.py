@@ -154,6 +154,9 @@ def test_the_self_test_refuses_a_model_that_reads_ids_elsewhere(make: Any, token
     with pytest.raises(UnsupportedModel, match="not supported for llama: its text embedding is not a single lookup"):
         soft_prompts.attach(model, tokenizer)
     assert_same(before, state(model, tokenizer))
+    model.config._name_or_path = "/home/ann/models/keeper"
+    with pytest.raises(UnsupportedModel, match=r"not supported for keeper \(llama\): "):
+        soft_prompts.attach(model, tokenizer)
     soft_prompts.attach(model, tokenizer, self_test=False).close()
 
 
@@ -238,7 +241,7 @@ def test_the_variant_that_fits_is_taken(make: Any, tokenizer: Any, tmp_path: Pat
         ("<<sp:nothing like it>>", UnknownPrompt, "put nothing like it.safetensors or .*An f-string keeps only"),
         ("<<sp:../../etc/passwd>>", UnknownPrompt, "points out of"),
         ("<<sp:wide>>", Misfit, "'wide' is 48 wide, but this model embeds tokens 32 wide.*not recorded.*retrain"),
-        ("<<sp:stranger>>", Misfit, "a stranger to it.*trained on qwen3.*allow strangers"),
+        ("<<sp:stranger>>", Misfit, "for another model of the same width.*trained on qwen3.*allow_strangers=True"),
         ("<<sp:cut>>", InvalidFile, r"cut\.safetensors.*cut short"),
         ("<<sp:nan>>", InvalidFile, r"nan\.safetensors.*hold NaN"),
         ("<<sp:folder>>", InvalidFile, r"folder\.safetensors.*it is a folder"),

@@ -36,7 +36,7 @@ def test_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0
     assert [" ".join(line.split()) for line in out.splitlines()] == [
         "name tokens width made for remark",
-        "cut it is cut short: 2 bytes, where the first 8 alone hold the length of the header",
+        "cut it is cut short, to 2 bytes: copy or download it again",
         "noir 3 4 storyteller",
         "note any model",
         "note it is a folder, not a file: rename it, or put prompts into it",

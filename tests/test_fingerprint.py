@@ -64,8 +64,9 @@ def test_verdicts(matrix: np.ndarray, verdict: str) -> None:
     fit = judge(SoftPrompt("noir", np.ones((2, 96)), metadata=metadata), Table(matrix))
     assert fit.verdict == verdict, fit
     assert fit.usable == (verdict in ("fits", "relative"))
-    if not fit.usable:
-        assert "trained on org/model" in fit.reason
+    if verdict != "fits":
+        assert "'noir'" in fit.reason and "trained on org/model" in fit.reason
+    assert "similarity" not in fit.reason, "a number is for programs: fit.similarity"
 
 
 def test_without_a_fingerprint_width_is_all_there_is() -> None:

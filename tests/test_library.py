@@ -104,6 +104,7 @@ def test_headers_alone_list_a_file(tmp_path: Path) -> None:
         ("Gibson", "did you mean 'gibson'"),
         ("emma", "did you mean 'people/emma'"),
         ("zzz", "it holds 2 others.*put zzz.safetensors or zzz.txt there"),
+        ("zzz.txt", "put zzz.safetensors or zzz.txt there"),
         ("../../etc/passwd", "points out of"),
         ("/etc/passwd", "points out of"),
         ("people/../gibson", "points out of"),

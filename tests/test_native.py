@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,50 @@ def test_other_kinds_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Emma is tall.")
     with pytest.raises(InvalidFile, match="text prompt, which has vectors only on a model"):
         soft_prompts.load(tmp_path / "a.txt")
+
+
+KINDS = {
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is a picture under another name: copy or download"),
+    "a photograph": (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "it is a picture"),
+    "another picture": (b"RIFF\x24\0\0\0WEBPVP8 ", "it is a picture"),
+    "a page": (b"\n<!DOCTYPE HTML>\n<html>", "it is a web page .* download the file itself"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "Git LFS.*git lfs pull"),
+    "a zip": (b"PK\x03\x04\x14\0", "it is a zip file"),
+    "a model": (b"GGUF\x03\0\0\0", "it is a model .GGUF."),
+    "zeros": (bytes(200), "nothing but zeros"),
+}
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".txt"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_came_in_the_place_of_the_file_is_said(kind: str, ending: str, tmp_path: Path) -> None:
+    data, message = KINDS[kind]
+    path = tmp_path / f"noir{ending}"
+    path.write_bytes(data if ending == ".safetensors" else data + b"\0\xff")
+    library = soft_prompts.Library(tmp_path)
+    if ending == ".safetensors":
+        assert re.search(message, library.entries()[0].problem, re.DOTALL), "the list says it, too"
+    for ask in (lambda: library["noir"], lambda: soft_prompts.load(path)):
+        with pytest.raises(InvalidFile, match=message) as caught:
+            ask()
+        assert str(caught.value).count("noir") == 1, "the path stands there once"
+
+
+def test_texts_of_other_editors_are_told_how_to_be_saved(tmp_path: Path) -> None:
+    path = tmp_path / "emma.txt"
+    others = (
+        ("Emma".encode("utf-16"), "UTF-16.*save it as UTF-8"),
+        (rb"{\rtf1\ansi Emma}", "plain text"),
+        (b"Em\0ma", "it is no text"),
+    )
+    for data, message in others:
+        path.write_bytes(data)
+        with pytest.raises(InvalidFile, match=message):
+            soft_prompts.Library(tmp_path)["emma"]
+
+
+def test_an_incomplete_copy_is_told_to_be_copied_again() -> None:
+    data = native.write(NOIR)
+    for length in (5, 40, len(data) - 9):
+        with pytest.raises(InvalidFile, match=r"cut short.*copy or download it again"):
+            native.read(data[:length])

@@ -92,10 +92,13 @@ def read_header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 def header_size(first: bytes, total: int) -> int:
     """Length of the header in bytes, from a file's first eight bytes and its size."""
     if len(first) < 8:
-        raise InvalidFile(f"it is cut short: {total} bytes, where the first 8 alone hold the length of the header")
+        raise InvalidFile(f"it is cut short, to {total} bytes: copy or download it again")
     size = int.from_bytes(first, "little")
     if size > total - 8:
-        raise InvalidFile(f"its header claims {size:,} bytes, but only {total - 8:,} follow: cut short, or not ours")
+        raise InvalidFile(
+            f"it is cut short, or no soft prompt: its header claims {size:,} bytes, and only {total - 8:,} follow; "
+            "copy or download it again"
+        )
     if size > LARGEST_HEADER:
         raise InvalidFile(f"its header of {size:,} bytes is larger than the {LARGEST_HEADER:,} that are read")
     return size
@@ -185,7 +188,10 @@ def _check_places(header: dict[str, Any], data_size: int) -> None:
             raise InvalidFile("its tensors overlap or leave holes")
         end = stop
     if end > data_size:
-        raise InvalidFile(f"it is cut short: {data_size:,} bytes of vectors, where the header claims {end:,}")
+        raise InvalidFile(
+            f"it is cut short: {data_size:,} bytes of vectors, where the header claims {end:,}; "
+            "copy or download it again"
+        )
     if end < data_size:
         raise InvalidFile(f"{data_size - end:,} bytes follow that its header does not know of")
 

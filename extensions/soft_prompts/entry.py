@@ -12,7 +12,7 @@ from pathlib import Path
 from .container import read_header
 from .errors import InvalidFile, SoftPromptError
 from .folder import Signature, signed
-from .formats import FOREIGN, READABLE, native, unreadable
+from .formats import FOREIGN, READABLE, kinds, native, unreadable
 from .tags import name_problem, suggest_name
 
 LONGEST_VALUE = 1 << 13
@@ -98,7 +98,11 @@ def _header(path: Path, status: os.stat_result) -> tuple[int, int, dict[str, str
     if suffix != ".safetensors":
         kind = FOREIGN.get(suffix, "a file of another kind")
         raise InvalidFile(f"it is {kind}; this version reads {' and '.join(READABLE)}")
-    tensors, metadata = read_header(path)
+    try:
+        tensors, metadata = read_header(path)
+    except InvalidFile as refusal:
+        with path.open("rb") as file:
+            raise InvalidFile(kinds.told(file.read(kinds.ENOUGH)) or str(refusal)) from None
     return *native.describe(tensors, metadata), _kept(metadata)
 
 

@@ -161,14 +161,13 @@ class Judge:
         if isinstance(found, InvalidPrompt):
             return Fit("unknown", f"{name}: {found}; {made_for}. It may say nothing here")
         if found >= FITS:
-            return Fit("fits", f"made for this model (similarity {found:.3f})", found)
+            return Fit("fits", "made for this model", found)
         if found >= RELATED:
-            words = f"made for a relative of this model (similarity {found:.3f}): expect less of it"
+            words = f"{name} was made for a relative of this model: it may say less here; {made_for}"
             return Fit("relative", words, found)
         return Fit(
             "stranger",
-            f"{name} has this model's width and is a stranger to it (similarity {found:.3f}); "
-            f"{made_for}. Load that model, retrain it, or allow strangers",
+            f"{name} was made for another model of the same width; {made_for}. Load that model, or retrain it",
             found,
         )
 

@@ -256,4 +256,5 @@ def unknown_prompt(name: str, where: str, near: Iterable[str], count: int) -> Un
     if guesses:
         return UnknownPrompt(f"no soft prompt '{name}' in {where}: did you mean {guesses}?")
     holds = f"it holds {count} other{'s' if count != 1 else ''}" if count else "it is empty"
-    return UnknownPrompt(f"no soft prompt '{name}' in {where} ({holds}): put {name}.safetensors or {name}.txt there")
+    stem = next((name.removesuffix(ending) for ending in READABLE if name.endswith(ending)), name)
+    return UnknownPrompt(f"no soft prompt '{name}' in {where} ({holds}): put {stem}.safetensors or {stem}.txt there")

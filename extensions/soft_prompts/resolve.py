@@ -95,6 +95,7 @@ class Resolver:
 
     def _choose(self, candidates: Sequence[Prompt]) -> SoftPrompt:
         refusals = []
+        strangers = False
         for candidate in candidates:
             if isinstance(candidate, TextPrompt):
                 return self._embedded(candidate)
@@ -104,8 +105,10 @@ class Resolver:
                 _log.warning("%s", fit.reason)
             if fit.usable or (fit.verdict == "stranger" and self._allow_strangers):
                 return candidate
+            strangers = strangers or fit.verdict == "stranger"
             refusals.append(fit.reason)
-        raise Misfit("; ".join(refusals))
+        way = ". To take it all the same: attach(..., allow_strangers=True)" if strangers and self._hint else ""
+        raise Misfit("; ".join(refusals) + way)
 
     def _embedded(self, prompt: TextPrompt) -> SoftPrompt:
         if prompt.digest not in self._texts:

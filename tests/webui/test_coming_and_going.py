@@ -247,6 +247,13 @@ def test_nobody_is_told_where_the_folder_lies(inside: Inside) -> None:
     assert "user_data/soft_prompts" in inside.said[0]
 
 
+def test_a_list_names_a_file_once(inside: Inside) -> None:
+    (inside.folder / "latin.txt").write_bytes("café".encode("latin-1"))
+    (row,) = inside.ours.desk.rows()
+    assert (row.verdict, row.file) == ("unreadable", "latin.txt")
+    assert row.reason == "it is not UTF-8 text (byte 3): save it as UTF-8"
+
+
 def test_a_replaced_file_counts_at_once(inside: Inside) -> None:
     inside.save("lamp", LAMP)
     first = inside.complete(BEFORE + "<<sp:lamp>>" + AFTER)
@@ -415,6 +422,7 @@ def test_the_report_says_what_a_helper_needs(inside: Inside, lamp: str) -> None:
     inside.complete("A secret text " + lamp)
     report = inside.ours.desk.report()
     assert "transformers" in report and "Transformers" in report and lamp in report
+    assert "model: storyteller (llama)" in report
     assert "secret" not in report and str(inside.user_data.parent) not in report
 
 

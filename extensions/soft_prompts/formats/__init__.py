@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import InvalidFile, SoftPromptError
 from ..prompt import Prompt, SoftPrompt
 from ..tags import name_problem, suggest_name
-from . import native, text
+from . import kinds, native, text
 
 LARGEST_FILE = 1 << 30
 """Bytes. Far above any soft prompt (16,384 tokens 8,192 wide are half of it), far below what would hurt a machine."""
@@ -99,6 +99,8 @@ def _name_of(path: Path) -> str:
 
 
 def _no_format(data: bytes, suffix: str) -> str:
+    if suffix == ".safetensors" and (known := kinds.told(data)):
+        return known
     if suffix == ".safetensors":
         # It claims to be native and does not begin like it: the container's own reader says best what is wrong.
         return _native_problem(data)

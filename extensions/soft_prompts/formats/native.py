@@ -81,4 +81,4 @@ def _foreign(metadata: dict[str, str]) -> dict[str, str]:
 
 def _no_vectors(names: list[str]) -> str:
     held = ", ".join(names[:5]) or "nothing that is read"
-    return f"it holds {held}, and no tensor `vectors`: it is no soft prompt of this format"
+    return f"it holds {held}, and no tensor `vectors`: it is no soft prompt of this format, but a model or a LoRA?"

@@ -17,7 +17,7 @@ from ...fingerprint import sample_ids
 from ...slots import Slots
 from ...tags import Tag
 from .injection import Injection
-from .view import ModelView, device_of, evaluating, kind_of, text_embedding
+from .view import ModelView, called, device_of, evaluating, text_embedding
 
 _SENTENCE = "Early one morning the old keeper opened the door, and said that the sea had gone."
 _NEW_TOKENS = 3
@@ -28,7 +28,7 @@ def check(base: Any, view: ModelView, injection: Injection) -> None:
     ids = [each for each in view.inner_ids(_SENTENCE) if each < view.rows][:12]
     ids = ids if len(ids) >= 6 else list(sample_ids(view.rows))[:12]
     middle = slice(len(ids) // 3, len(ids) - 2)
-    kind = kind_of(base)
+    kind = called(base)
     slots, injection.slots = injection.slots, Slots(view.width)
     try:
         slot = injection.slots.place(view.embed(ids[middle]), Tag("self-test"), "self-test")
@@ -43,7 +43,7 @@ def check(base: Any, view: ModelView, injection: Injection) -> None:
         injection.slots = slots
     if not all(np.isfinite(each).any() for each in plain):
         raise UnsupportedModel(
-            f"this {kind} model gives no numbers but NaN: load it in another type (bfloat16, float32)"
+            f"{kind} gives no numbers but NaN: load it in another type (bfloat16, float32)"
         )
     if not _agree(plain, softly):
         raise UnsupportedModel(f"soft prompts are not supported for {kind}: its text embedding is not a single lookup")

@@ -36,9 +36,23 @@ def kind_of(base: Any) -> str:
     return str(getattr(getattr(base, "config", None), "model_type", type(base).__name__))
 
 
+def name_of(base: Any) -> str:
+    """What people call this model, "storyteller"; empty where only its architecture is known."""
+    name = str(getattr(getattr(base, "config", None), "_name_or_path", "") or "")
+    # A folder's path is nobody's business; its name says enough. A hub's id has one slash at most.
+    local = os.path.isdir(name) or os.path.isabs(name) or name.startswith(".") or name.count("/") > 1 or "\\" in name
+    return Path(name.replace("\\", "/")).name if local else name
+
+
+def called(base: Any) -> str:
+    """ "storyteller (llama)": the model's name, where it is known, and its architecture."""
+    name = name_of(base)
+    return f"{name} ({kind_of(base)})" if name else kind_of(base)
+
+
 def text_embedding(base: Any) -> torch.nn.Module:
     """The module that embeds token ids; raises UnsupportedModel when there is no such single module."""
-    kind = kind_of(base)
+    kind = called(base)
     if getattr(getattr(base, "config", None), "is_encoder_decoder", False):
         raise UnsupportedModel(
             f"{kind} is an encoder-decoder model: soft prompts are for causal language models (GPT, Llama, Qwen, ...)"
@@ -113,11 +127,7 @@ def origin_of(base: Any, tokenizer: Any) -> dict[str, str]:
     # Ids beyond the tokenizer are padding of the matrix, which other copies of the model may lack.
     ids = sample_ids(min(view.rows, len(tokenizer)))
     tokens = [str(each) for each in tokenizer.convert_ids_to_tokens(list(ids))]
-    name = str(getattr(base.config, "_name_or_path", "") or base.config.model_type)
-    # A folder's path is nobody's business; its name says enough. A hub's id has one slash at most.
-    local = os.path.isdir(name) or os.path.isabs(name) or name.startswith(".") or name.count("/") > 1 or "\\" in name
-    name = Path(name.replace("\\", "/")).name if local else name
-    return {"base_model": name, KEY: take(view, tokens, ids).to_text()}
+    return {"base_model": name_of(base) or kind_of(base), KEY: take(view, tokens, ids).to_text()}
 
 
 def codec_of(tokenizer: Any) -> Codec:

@@ -173,7 +173,8 @@ class Desk:
             words = "a text: its own words on any model, untrained"
             return served.tokens(getattr(prompt, "text", "")), "text", words
         except SoftPromptError as problem:
-            return entry.tokens, "unreadable", self._webui.words(problem)
+            # The list says which file it is: only the bare fact behind its path is new.
+            return entry.tokens, "unreadable", self._webui.words(str(problem.__cause__ or problem))
 
     def _listing(self) -> str:
         webui = self._webui

@@ -17,7 +17,7 @@ from ...slots import FIRST_ID, Slot
 from ...tags import Tag
 from ..hf import Attachment, attach
 from ..hf.generation import with_neutral
-from ..hf.view import kind_of, unwrap
+from ..hf.view import called, unwrap
 from ..wrapped import Wrapped
 from .budget import arrange, bos_of, spans_of
 
@@ -33,7 +33,7 @@ class Served:
     def __init__(self, model: Any, tokenizer: Any, library: Library, read: Callable[[str], str] = str) -> None:
         self.tokenizer = tokenizer
         self.base = unwrap(model)
-        self.kind = kind_of(self.base)
+        self.kind = called(self.base)
         self.verdicts: dict[Any, Any] = {}
         """What a list says of its files, for as long as this model is loaded."""
         # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
