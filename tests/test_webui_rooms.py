@@ -436,6 +436,8 @@ class Host:
         self.started = True
         self.shared = SimpleNamespace(args=SimpleNamespace(api_key=key))
         self.settings = SimpleNamespace(choices=SimpleNamespace(strict=strict))
+        self.current = SimpleNamespace(answers=None)
+        self.written = Written()
 
     def check(self, tag: Tag) -> str:
         return "" if tag.name == "noir" else f"no soft prompt '{tag.name}'"

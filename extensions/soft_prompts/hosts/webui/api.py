@@ -1,4 +1,4 @@
-"""`GET /v1/soft-prompts`, and answers that name the tags which mean nothing: soft prompts on the webui's API.
+"""`GET /v1/soft-prompts`, and answers that name the tags which are left out: soft prompts on the webui's API.
 
 Plain ASGI, so that nothing needs to be installed, and nothing but a header is added to what the webui answers. It
 stands innermost: the webui's own guards see a request before ours does, and an answer after.
@@ -14,8 +14,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ...tags import Tag
+from ..protocol import Row
+from .loaders import SWITCHED_OFF
 from .nested import texts
 from .refused import tags_of
+from .room import context_of, lost, too_long
 
 if TYPE_CHECKING:
     from .host import Webui
@@ -42,14 +45,28 @@ def add_route(app: Any, dependencies: Any, host: Webui) -> None:
 
     def soft_prompts() -> dict[str, Any]:
         health = host.desk.health()
-        rows = [
-            {"name": row.name, "tag": row.tag, "tokens": row.tokens, "fit": row.verdict, "usable": row.usable,
-             "reason": row.reason, "description": row.description}
-            for row in host.desk.rows()
-        ]  # fmt: skip
+        rows = [_listed(row, _unusable(row, host)) for row in host.desk.rows()]
         return {"object": "list", "status": health.state, "message": health.line, "data": rows}
 
     app.add_api_route("/v1/soft-prompts", soft_prompts, methods=["GET"], dependencies=dependencies)
+
+
+def _listed(row: Row, problem: str) -> dict[str, Any]:
+    return {
+        "name": row.name, "tag": row.tag, "tokens": row.tokens, "fit": row.verdict, "usable": not problem,
+        "reason": problem or row.reason, "description": row.description,
+    }  # fmt: skip
+
+
+def _unusable(row: Row, host: Webui) -> str:
+    """Why the tag of a row would do nothing now, in words; empty when it would."""
+    if not row.usable:
+        return (host.current.reason if row.verdict == "no model" else "") or row.reason or row.verdict
+    if not host.desk.on:
+        return SWITCHED_OFF
+    context = context_of(host.shared.settings)
+    # A prompt that leaves no token for a reply is of no use.
+    return too_long(row.tokens, context - 1, "the context") if 0 < context <= row.tokens else ""
 
 
 class Middleware:
@@ -75,7 +92,7 @@ class Middleware:
             return
         body, receive = await _read(receive)
         # In a thread: what nearly fits a misspelt name takes a while to find, and streams are running meanwhile.
-        problems = await asyncio.to_thread(self._problems, body)
+        problems = await asyncio.to_thread(self._problems, body, scope["path"].rstrip("/"))
         if problems and self._is_strict(scope):
             await _refuse(send, problems, scope["path"])
         else:
@@ -93,13 +110,18 @@ class Middleware:
         given = headers.get(b"x-api-key" if anthropic else b"authorization", b"")
         return not key or hmac.compare_digest(given, key.encode() if anthropic else b"Bearer " + key.encode())
 
-    def _problems(self, body: bytes) -> dict[str, str]:
+    def _problems(self, body: bytes, path: str) -> dict[str, str]:
         """{tag: why it is left out} for the tags anywhere in a JSON body; none where it cannot be told."""
         if b"<<sp:" not in body and b"\\u003c" not in body.lower():
             return {}
         try:
-            tags = dict.fromkeys(tag for text in texts(json.loads(body)) for tag in tags_of(text))
-            problems = {_written(tag): self._host.check(tag) for tag in list(tags)[:MOST_LOOKED_AT]}
+            asked = json.loads(body)
+            # What the model wrote itself is read as text, here as in the prompt.
+            read = (self._host.written.as_text(text) for text in texts(asked))
+            tags = list(dict.fromkeys(tag for text in read for tag in tags_of(text)))[:MOST_LOOKED_AT]
+            problems = {_written(tag): self._host.check(tag) for tag in tags}
+            if tags:
+                problems = {**lost(self._host, path, asked), **{tag: why for tag, why in problems.items() if why}}
         except (ValueError, RecursionError):
             return {}  # the webui says best what is wrong with it
         except Exception:  # whatever ails us, the request must go on
@@ -130,7 +152,7 @@ async def _read(receive: Receive) -> tuple[bytes, Receive]:
 
 
 def _with_header(send: Send, problems: dict[str, str]) -> Send:
-    header = (HEADER.encode(), _listed(problems).encode("ascii"))
+    header = (HEADER.encode(), _in_a_header(problems).encode("ascii"))
     # Else a browser keeps the header from the page that asked.
     exposed = (b"access-control-expose-headers", HEADER.encode())
 
@@ -142,7 +164,7 @@ def _with_header(send: Send, problems: dict[str, str]) -> Send:
     return sending
 
 
-def _listed(problems: dict[str, str]) -> str:
+def _in_a_header(problems: dict[str, str]) -> str:
     """A JSON list of {"tag", "problem"} that fits a header; what does not fit is counted in a last {"more"}."""
     listed: list[str] = []
     for tag, problem in problems.items():
