@@ -36,6 +36,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 - an older Python shall say this, 
 ROOT = Path(__file__).resolve().parent
 FOLDERS = {"newest": ".venv", "host": ".venv-host", "none": ".venv-none"}  # constraints -> environment
 EXTRAS = ("train", "dev")
+COMMANDS = ("demo", "test", "webui")
 # For tests, which use it where it is. The host pins a build of gradio of its own, which comes from no index, and no
 # other one goes with its pins.
 MORE = {"newest": "browser", "host": "", "none": "browser"}  # constraints -> one more extra
@@ -57,6 +58,14 @@ FIRST = (
     "import sys; sys.meta_path.sort(key=lambda finder: "
     'not getattr(finder, "__module__", "").startswith("__editable___soft_prompts_"))\n'
 )
+GUIDE = """Soft prompts: type one of these lines, in this folder.
+
+  python install.py webui /path/to/textgen    put soft prompts into your text-generation-webui
+  python install.py demo                      see what a soft prompt does, without a webui
+  python install.py test                      run the tests, for those who change something here
+
+More of each with --help behind it. Where `python` is not found, it is called python3, or py on Windows.
+"""
 FULL = "The disk is full. Free about 3 GB (8 GB for a torch with CUDA), or choose another disk with --venv FOLDER."
 DENIED = (
     "The folder cannot be written, or a program holds it. Close that program, or choose another with --venv FOLDER."
@@ -281,10 +290,20 @@ def webui(arguments: list[str]) -> int:
     return int(module.main(arguments, ROOT))
 
 
+def misunderstood(words: list[str]) -> str:
+    """What to type instead, for who types nothing, or a folder without the word before it; empty otherwise."""
+    if not words:
+        return GUIDE
+    if words[0] not in COMMANDS and Path(words[0]).expanduser().is_dir():
+        line = " ".join(f'"{word}"' if " " in word else word for word in words)
+        return f"{words[0]} is a folder. Did you mean this line? python install.py webui {line}"
+    return ""
+
+
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout, allow_abbrev=False)
-    parser.add_argument("what", choices=["demo", "test", "webui"], help="what to do; what follows is handed on")
+    parser.add_argument("what", choices=COMMANDS, help="what to do; what follows is handed on")
     parser.add_argument("--constraints", choices=list(FOLDERS), help="which versions to install (default: newest)")
     parser.add_argument("--venv", type=Path, metavar="FOLDER", help="the environment (default: .venv, .venv-host, ...)")
     known, rest = parser.parse_known_args(arguments)
@@ -295,6 +314,10 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["webui"]:
         return webui(words[1:])
+    problem = misunderstood(words)
+    if problem:
+        print(problem, file=sys.stderr)
+        return 2
     options, rest = parse(words)
     if options.what == "webui":
         return webui(rest)

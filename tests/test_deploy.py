@@ -47,6 +47,34 @@ def test_installed_and_uninstalled(machine: Machine, capsys: Any) -> None:
     assert machine.has == had
 
 
+def test_the_last_lines_say_how_to_go_on_and_how_to_go_back(machine: Machine, tmp_path: Path, capsys: Any) -> None:
+    machine.has |= {"torch": "2.9.1", "transformers": "5.6"}
+    before = tree(machine.webui)
+    machine.run()
+    *_, above, undo, where, last = capsys.readouterr().out.splitlines()
+    assert above.endswith("type this line:") and str(machine.user_data / "soft_prompts") in where
+    assert last == 'Now start the webui (if it runs: close it and start it again), and open the tab "Soft prompts".'
+    command = shlex.split(undo, posix=os.name != "nt")
+    assert Path(command[1].strip('"')) == machine.target / "install.py" and command[2:] == ["webui", "--uninstall"]
+    assert deploy.main(command[3:], machine.target) == 0
+    assert tree(machine.webui) == before
+    elsewhere = lay(tmp_path / "my data", {"extensions/x": ""})
+    machine.run("--user-data-dir", str(elsewhere))
+    assert f'webui "{machine.webui}" --uninstall --user-data-dir "{elsewhere}"' in capsys.readouterr().out
+    machine.run("--user-data-dir", str(elsewhere), "--uninstall")
+
+
+def test_a_portable_build_is_told_before_it_is_tried(machine: Machine, capsys: Any) -> None:
+    machine.run()
+    assert "no torch and no transformers, as portable builds have none" in capsys.readouterr().out
+
+
+def test_what_is_left_by_hand_is_the_last_word(machine: Machine, capsys: Any) -> None:
+    machine.settings("{default_extensions: []}\n")
+    machine.run(code=1)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Do first what is said BY HAND above")
+
+
 def test_twice_is_an_update_with_the_same_end(machine: Machine, capsys: Any) -> None:
     machine.run()
     once = tree(machine.webui)
@@ -252,6 +280,12 @@ def test_the_folder_is_found_from_what_people_type(machine: Machine, tmp_path: P
     for wrong, hint in ((tmp_path, "Did you mean this one[?] "), (tmp_path / "none", "There is no folder")):
         with pytest.raises(deploy.Failure, match=hint):
             place.folder_of(wrong)
+    for below in ("user_data", "user_data/extensions", "modules"):
+        with pytest.raises(deploy.Failure, match=re.escape(f'python install.py webui "{machine.webui}"')):
+            place.folder_of(machine.webui / below)
+    (portable / "user_data").mkdir()
+    with pytest.raises(deploy.Failure, match=re.escape(f"python install.py webui {place.shown(portable)}") + "$"):
+        place.folder_of(portable / "user_data")
 
 
 def test_user_data_is_where_the_webui_looks(machine: Machine, tmp_path: Path) -> None:
@@ -283,8 +317,14 @@ def test_its_python_is_found(machine: Machine, tmp_path: Path, capsys: Any) -> N
         found.append(machine.environment(machine.webui / name))
         assert place.python_of(machine.webui, None, {})[0] == found[-1], "as its start scripts choose"
     other = machine.environment(tmp_path / "other")
-    for said in (other, tmp_path / "other"):
+    for said in (other, tmp_path / "other", other.parent):
         assert place.python_of(machine.webui, str(said), {})[0] == other
+    assert place.said_python(str(machine.webui)) == machine.webui / "portable_env" / other.relative_to(
+        tmp_path / "other"
+    )
+    lay(machine.webui, {"start_linux.sh": ""})
+    with pytest.raises(deploy.Failure, match="start_linux.sh is no Python by its name"):
+        place.said_python(str(machine.webui / "start_linux.sh"))
     for name in ("venv", "installer_files", "portable_env"):
         shutil.rmtree(machine.webui / name)
     assert place.python_of(machine.webui, None, {"CONDA_PREFIX": str(tmp_path / "other")})[0] == other
@@ -296,6 +336,8 @@ def test_its_python_is_found(machine: Machine, tmp_path: Path, capsys: Any) -> N
         place.python_of(machine.webui, str(other), {})
     with pytest.raises(deploy.Failure, match="There is no Python nothing"):
         place.python_of(machine.webui, "nothing", {})
+    with pytest.raises(deploy.Failure, match="There is no Python in the folder "):
+        place.said_python(str(machine.user_data))
 
 
 def test_the_names_of_an_interpreter(tmp_path: Path) -> None:

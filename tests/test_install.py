@@ -131,6 +131,17 @@ def test_inspect_asks_another_interpreter(install: ModuleType, tmp_path: Path) -
 # ---- what it does
 
 
+def test_without_a_word_it_says_what_there_is(install: ModuleType, tmp_path: Path, capsys: Any) -> None:
+    assert install.main([]) == 2
+    said = capsys.readouterr().err
+    for line in ("install.py webui /path/to/textgen", "install.py demo", "install.py test", "python3"):
+        assert line in said
+    folder = tmp_path / "my webui"
+    folder.mkdir()
+    assert install.main([str(folder), "--uninstall"]) == 2
+    assert f'install.py webui "{folder}" --uninstall' in capsys.readouterr().err
+
+
 def test_a_new_environment(install: ModuleType, world: World, tmp_path: Path) -> None:
     venv = tmp_path / "a new one"
     assert install.main(["test", "--venv", str(venv), "-k", "tags or slots", "-x"]) == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ def parse(arguments: list[str], checkout: Path) -> argparse.Namespace:
     parser.add_argument(
         "folder", nargs="?", help="the webui's folder, the one with server.py (portable builds: or above)"
     )
-    parser.add_argument("--python", metavar="FILE", help="the webui's Python, where it is not found by itself")
+    parser.add_argument("--python", metavar="FILE", help="the webui's Python, or its folder, where it is not found")
     parser.add_argument("--user-data-dir", metavar="FOLDER", help="its user_data, where it is started with this option")
     parser.add_argument(
         "--link", action="store_true", help="link to this checkout instead of copying it: for developers"
@@ -93,12 +94,36 @@ def install(webui: Webui, options: argparse.Namespace) -> int:
         lambda: enable(webui, record, python, say),
         note=lambda: record.write(webui.user_data),
     )
-    print(f"Start the webui, or close it and start it again. Drop soft prompts into {webui.library}")
-    print("and type <<sp:name>> wherever you write: name is the file's name without its ending.")
-    words = (sys.executable, webui.installer(own), "webui", webui.typed, "--uninstall")
-    where = ("--user-data-dir", webui.user_data) if options.user_data_dir else ()
-    print("To undo:", *(shown(word) for word in (*words, *where)))
+    if lacking := [name for name in ("torch", "transformers") if name not in has.packages]:
+        say("note", f"this webui has no {' and no '.join(lacking)}, as portable builds have none: tags do not work in")
+        say("", "it yet, and are left out of what the model reads. A full installation of the webui has both.")
+    print("To take it all back, type this line:")
+    print(" ", undo(webui, own, options))
+    print(f"Soft prompts go into {webui.library}")
+    print(
+        'Now start the webui (if it runs: close it and start it again), and open the tab "Soft prompts".'
+        if not problems
+        else "Do first what is said BY HAND above; then start the webui, and open the tab Soft prompts."
+    )
     return problems
+
+
+def undo(webui: Webui, own: str | None, options: argparse.Namespace) -> str:
+    """The line that takes it back, from any folder, and as short as it can be."""
+    file = webui.installer(own)
+    # The installed copy knows its webui by where it lies, unless user_data lies elsewhere.
+    around = (webui.folder, webui.folder.parent) if webui.folder.name == "app" else (webui.folder,)
+    where = () if file.parent == webui.target and webui.user_data.parent in around else (webui.typed,)
+    data = ("--user-data-dir", webui.user_data) if options.user_data_dir else ()
+    return " ".join(shown(word) for word in (command(), file, "webui", *where, "--uninstall", *data))
+
+
+def command() -> str:
+    """What this Python is called by: its name, where that is enough to find it."""
+    own = Path(sys.executable)
+    found = shutil.which(own.name)
+    # An environment may not be active the next time.
+    return own.name if found and Path(found) == own and sys.prefix == sys.base_prefix else str(own)
 
 
 def uninstall(webui: Webui) -> int:

@@ -18,7 +18,9 @@ from .packages import Inventory, inspect
 
 HINT = "Type the folder of text-generation-webui, the one with server.py in it: python install.py webui FOLDER"
 ENVIRONMENTS = ("portable_env", "installer_files/env", "venv", ".venv")  # the order of its start scripts, then by hand
-SAY_WHICH = "or say which one it is with --python FILE (the python or python.exe that starts its server.py)"
+SAY_WHICH = (
+    "or say which one it is with --python FILE (the python or python.exe that starts its server.py, or its folder)"
+)
 WINDOWS = os.name == "nt"
 
 
@@ -42,8 +44,9 @@ def folder_of(path: Path) -> Path:
     for folder in (start, start / "app"):
         if is_webui(folder):
             return folder
-    inner = [child for child in children(start) if is_webui(child) or is_webui(child / "app")]
-    hint = f"Did you mean this one? python install.py webui {shown(inner[0])}" if inner else HINT
+    # One folder too high, or too deep: user_data and what lies in it is where writers know their way about.
+    near = [folder for folder in (*children(start), *start.parents) if is_webui(folder) or is_webui(folder / "app")]
+    hint = f"Did you mean this one? python install.py webui {shown(near[0])}" if near else HINT
     raise Failure(f"{path} is no text-generation-webui: it holds no server.py with modules/ beside it.\n{hint}")
 
 
@@ -128,12 +131,19 @@ def interpreter(environment: Path, windows: bool = WINDOWS) -> Path | None:
 
 
 def said_python(words: str) -> Path:
-    """What `--python` names: a file, an environment's folder, or a command."""
+    """What `--python` names: a file, a command, the folder of an environment, or one that it lies in or holds."""
     path = clean(words)
-    found = interpreter(path) if path.is_dir() else path if path.exists() else shutil.which(words)
-    if not found:
-        raise Failure(f"There is no Python {words}. Type its file, for instance --python /path/to/bin/python")
-    return Path(found)
+    if path.is_dir():
+        found = next(filter(None, map(interpreter, (path, path.parent, *(path / name for name in ENVIRONMENTS)))), None)
+    else:
+        found = path if path.exists() else Path(shutil.which(words) or "")
+    if not found or not found.name:
+        where = "in the folder " if path.is_dir() else ""
+        raise Failure(f"There is no Python {where}{words}. Type its file, for instance --python /path/to/bin/python")
+    # It is about to be run: a start script would start the webui.
+    if not re.match(r"py(thon|py)?([\d.w]|$)", found.name, re.IGNORECASE):
+        raise Failure(f"{found} is no Python by its name. Type its file, for instance --python /path/to/bin/python")
+    return found
 
 
 def active(variables: Mapping[str, str]) -> Path | None:
