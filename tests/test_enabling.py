@@ -175,7 +175,7 @@ def test_another_user_data(machine: Machine, tmp_path: Path, capsys: Any) -> Non
     assert "by --extensions in CMD_FLAGS.txt" in capsys.readouterr().out, "the webui reads that one, too"
     lay(other, {"CMD_FLAGS.txt": ""})
     machine.run("--user-data-dir", str(other))
-    assert capsys.readouterr().out.rstrip().endswith(f"--uninstall --user-data-dir {other}")
+    assert f"--uninstall --user-data-dir {other}\n" in capsys.readouterr().out
     assert NAME in (other / "settings.yaml").read_text()
     machine.run("--uninstall", "--user-data-dir", str(other))
     assert {name: text.encode() for name, text in flags.items()} | {"CMD_FLAGS.txt": b"", "extensions": None} == tree(
