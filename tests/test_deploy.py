@@ -384,7 +384,7 @@ def test_install_py_hands_over_in_a_bare_python(words: list[str], tmp_path: Path
 
 def test_the_lines_of_the_page_are_understood(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "webui.md").read_text("utf-8")
-    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    blocks = "\n".join(text for _, text in re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
     lines = re.findall(r"install\.py webui (.*)", blocks)
     assert len(lines) >= 4
     for line in lines:

@@ -16,7 +16,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    # All of them, so that the end of one of another language is not taken for a beginning.
+    found = re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [text for kind, text in found if kind == language]
 
 
 def test_the_readmes_python_runs_from_top_to_bottom(
@@ -48,7 +50,21 @@ def test_the_readmes_commands_exist() -> None:
     installs = [
         line for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("python install")
     ]
-    assert installs == ["python install.py demo", "python install.py test", "python install.py webui /path/to/textgen"]
+    # Who has a webui comes first: neither the demo nor the tests are on the way there.
+    assert installs == ["python install.py webui /path/to/textgen", "python install.py demo"]
+
+
+def test_what_the_readme_says_of_tags_is_so() -> None:
+    from soft_prompts.tags import Tag, name_problem, parse, suggest_name
+
+    readme = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\S+)` \|", readme[readme.index("| you type |") :], re.MULTILINE)
+    tags = [piece for row in rows for piece in parse(row) if isinstance(piece, Tag)]
+    assert [tag.strength for tag in tags] == [1, 1, 0.7, 0, -1] and parse(rows[-1]) == ["<<sp:noir>>"]
+    for name in ("noir", "people/emma", "Emma von Brück 2", "дождь", "a.b_c-d"):
+        assert not name_problem(name)
+    for name in ("emma's", "a, b", "x (2)", "salt & pepper", " noir", "noir."):
+        assert name_problem(name) and not name_problem(suggest_name(name))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
