@@ -60,9 +60,10 @@ FIRST = (
 )
 GUIDE = """Soft prompts: type one of these lines, in this folder.
 
-  python install.py webui /path/to/textgen    put soft prompts into your text-generation-webui
-  python install.py demo                      see what a soft prompt does, without a webui
-  python install.py test                      run the tests, for those who change something here
+  python install.py webui /path/to/textgen                put soft prompts into your text-generation-webui
+  python install.py webui /path/to/textgen --uninstall    take them out again
+  python install.py demo                                  see what a soft prompt does, without a webui
+  python install.py test                                  run the tests, for those who change something here
 
 More of each with --help behind it. Where `python` is not found, it is called python3, or py on Windows.
 """
@@ -292,12 +293,12 @@ def webui(arguments: list[str]) -> int:
 
 def misunderstood(words: list[str]) -> str:
     """What to type instead, for who types nothing, or a folder without the word before it; empty otherwise."""
-    if not words:
-        return GUIDE
-    if words[0] not in COMMANDS and Path(words[0]).expanduser().is_dir():
+    if {"-h", "--help", *COMMANDS} & set(words):
+        return ""
+    if words and Path(words[0]).expanduser().is_dir():
         line = " ".join(f'"{word}"' if " " in word else word for word in words)
         return f"{words[0]} is a folder. Did you mean this line? python install.py webui {line}"
-    return ""
+    return (f"{' '.join(words)!r} is not enough. " if words else "") + GUIDE
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:

@@ -362,6 +362,15 @@ def test_a_folder_that_cannot_be_written(machine: Machine, monkeypatch: pytest.M
     assert "Permission denied: 'user_data'" in said and "type the same line again" in said
 
 
+def test_who_names_no_webui_is_asked_which(machine: Machine, tmp_path: Path, capsys: Any) -> None:
+    alone = tmp_path / "alone" / "a checkout"
+    this = f'This one? python install.py webui "{machine.webui}"'
+    for checkout, hint in ((machine.checkout, this), (alone, place.HINT)):
+        with pytest.raises(SystemExit) as left:
+            deploy.main([], checkout)
+        assert left.value.code == 2 and capsys.readouterr().err == f"Which webui? {hint}\n"
+
+
 def test_nothing_to_uninstall(machine: Machine, capsys: Any) -> None:
     machine.run("--uninstall", code=1)
     assert "Nothing is installed in" in capsys.readouterr().err

@@ -136,6 +136,9 @@ def test_without_a_word_it_says_what_there_is(install: ModuleType, tmp_path: Pat
     said = capsys.readouterr().err
     for line in ("install.py webui /path/to/textgen", "install.py demo", "install.py test", "python3"):
         assert line in said
+    for words in (["uninstall"], ["--uninstall"], ["Webui", "x"]):
+        assert install.main(words) == 2
+        assert "install.py webui /path/to/textgen --uninstall" in capsys.readouterr().err
     folder = tmp_path / "my webui"
     folder.mkdir()
     assert install.main([str(folder), "--uninstall"]) == 2

@@ -137,6 +137,7 @@ def test_what_cannot_be_read_is_listed_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "none.safetensors").write_bytes(b"")
     (tmp_path / "old.zip").write_bytes(b"PK")
     save(tmp_path, "odd;name")
+    save(tmp_path, "emma's")
     (tmp_path / ".hidden.safetensors").write_bytes(b"")
     (tmp_path / "README.md").write_text("not a prompt")
     problems = {entry.path.name: entry.problem for entry in Library(tmp_path).entries()}
@@ -146,7 +147,8 @@ def test_what_cannot_be_read_is_listed_with_its_reason(tmp_path: Path) -> None:
         "cut.safetensors": "cut short",
         "none.safetensors": "it is empty",
         "old.zip": "KoboldAI",
-        "odd;name.safetensors": "rename to 'odd-name.safetensors'",
+        "odd;name.safetensors": "its name cannot stand in a tag (it holds ';'",
+        "emma's.safetensors": "; rename to 'emmas.safetensors'",
     }.items():
         assert message in problems.pop(name)
     assert not problems

@@ -495,6 +495,15 @@ def test_strict_refuses(host: Host) -> None:
     assert ask(host, b'{"prompt": "<<sp:noir>> x"}', headers=asked)[0] == 200
 
 
+def test_what_is_nearly_a_tag_is_told_and_never_refused() -> None:
+    body = b'{"prompt": "<< sp:noir>> and <<SP:noir:0,5>> and <<sp:noir>>, but 1 << sp: 2"}'
+    status, headers, _ = ask(Host(strict=True), body)
+    assert status == 200
+    told = {each["tag"]: each["problem"] for each in json.loads(headers[HEADER])}
+    assert list(told) == ["<< sp:noir>>", "<<SP:noir:0,5>>"]
+    assert told["<<SP:noir:0,5>>"].endswith("<<sp:noir:0.5>>")
+
+
 def test_the_api_leaves_the_rest_alone() -> None:
     for body in (b"", b"{", b"<<sp:x>>", b'{"prompt": "plain"}', json.dumps({"prompt": "<<sp:noir>>"}).encode()):
         status, headers, answered = ask(Host(strict=True), body)

@@ -56,7 +56,7 @@ def describe(path: Path, name: str, status: os.stat_result) -> Entry:
     """The entry of the file at `path`, whose stat is `status`; raises OSError when it cannot be read."""
     signature = signed(status)
     if problem := name_problem(name):
-        problem = f"{problem}; rename to '{suggest_name(name)}{path.suffix}'"
+        problem = f"its name cannot stand in a tag ({problem}); rename to '{suggest_name(name)}{path.suffix}'"
         return Entry(name, path, problem=problem, signature=signature)
     variant = unicodedata.normalize("NFC", path.stem.partition("@")[2])
     try:

@@ -137,6 +137,7 @@ def name_problem(name: str) -> str:
 def suggest_name(name: str) -> str:
     """`suggest_name("my*prompt?.")` gives `"my-prompt"`: the nearest valid name; "prompt" where nothing is left."""
     composed = unicodedata.normalize("NFC", name).replace("\\", "/")[:LONGEST_NAME]
+    composed = re.sub("['\u2019]", "", composed)  # emma's: nobody would look for a dash there
     cleaned = "".join(character if _allowed(character) else "-" for character in composed)
     parts = (re.sub(r"-{2,}", "-", part).strip(" -.") for part in cleaned.split("/"))
     return "/".join(part for part in parts if part) or "prompt"

@@ -17,6 +17,7 @@ from ...tags import Tag
 from ..protocol import Row
 from .loaders import SWITCHED_OFF
 from .nested import texts
+from .outcome import lookalikes
 from .refused import tags_of
 from .room import context_of, lost, too_long
 
@@ -92,11 +93,12 @@ class Middleware:
             return
         body, receive = await _read(receive)
         # In a thread: what nearly fits a misspelt name takes a while to find, and streams are running meanwhile.
-        problems = await asyncio.to_thread(self._problems, body, scope["path"].rstrip("/"))
+        problems, nearly = await asyncio.to_thread(self._problems, body, scope["path"].rstrip("/"))
         if problems and self._is_strict(scope):
             await _refuse(send, problems, scope["path"])
         else:
-            await self.app(scope, receive, _with_header(send, problems) if problems else send)
+            told = {**problems, **nearly}
+            await self.app(scope, receive, _with_header(send, told) if told else send)
 
     def _is_strict(self, scope: Scope) -> bool:
         asked = dict(scope["headers"]).get(STRICT, b"").lower() == b"strict"
@@ -110,24 +112,28 @@ class Middleware:
         given = headers.get(b"x-api-key" if anthropic else b"authorization", b"")
         return not key or hmac.compare_digest(given, key.encode() if anthropic else b"Bearer " + key.encode())
 
-    def _problems(self, body: bytes, path: str) -> dict[str, str]:
-        """{tag: why it is left out} for the tags anywhere in a JSON body; none where it cannot be told."""
-        if b"<<sp:" not in body and b"\\u003c" not in body.lower():
-            return {}
+    def _problems(self, body: bytes, path: str) -> tuple[dict[str, str], dict[str, str]]:
+        """{tag: why it is left out} for the tags anywhere in a JSON body; none where it cannot be told.
+
+        And {text: how it would be a tag}, for what is nearly one: that is text, and a program may mean it so.
+        """
+        if b"<<" not in body and b"\\u003c" not in body.lower():
+            return {}, {}
         try:
             asked = json.loads(body)
             # What the model wrote itself is read as text, here as in the prompt.
-            read = (self._host.written.as_text(text) for text in texts(asked))
+            read = [self._host.written.as_text(text) for text in texts(asked) if "<<" in text]
             tags = list(dict.fromkeys(tag for text in read for tag in tags_of(text)))[:MOST_LOOKED_AT]
+            nearly = {use.tag: use.problem for text in read for use in lookalikes(text)}
             problems = {_written(tag): self._host.check(tag) for tag in tags}
             if tags:
                 problems = {**lost(self._host, path, asked), **{tag: why for tag, why in problems.items() if why}}
         except (ValueError, RecursionError):
-            return {}  # the webui says best what is wrong with it
+            return {}, {}  # the webui says best what is wrong with it
         except Exception:  # whatever ails us, the request must go on
             log.exception("soft prompts could not look into a request")
-            return {}
-        return {tag: problem for tag, problem in problems.items() if problem}
+            return {}, {}
+        return {tag: problem for tag, problem in problems.items() if problem}, nearly
 
 
 def _written(tag: Tag) -> str:

@@ -41,7 +41,10 @@ def parse(arguments: list[str], checkout: Path) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.folder is None:
         if checkout.parent.name != "extensions":
-            parser.error(f"which webui? {place.HINT}")
+            beside = [each for each in place.children(checkout.parent) if place.is_webui(each)]
+            hint = f"This one? python install.py webui {shown(beside[0])}" if beside else place.HINT
+            print(f"Which webui? {hint}", file=sys.stderr)
+            raise SystemExit(2)
         # A clone in user_data/extensions or extensions; a portable build has its server in `app` beside user_data.
         options.folder = str(
             checkout.parents[1] if (checkout.parents[1] / "server.py").exists() else checkout.parents[2]
