@@ -67,7 +67,7 @@ def test_a_completion_names_what_it_cuts_off(inside: Inside, lamp: str) -> None:
         # What is told before is what comes to pass.
         inside.complete(text, max_new_tokens=4, truncation_length=free + 4)
         assert bool(lost[free]) == bool(inside.ours.last.uses[0].problem), free
-    assert lost[size - 1] == f"it needs {size} tokens, and this request beside its reply has room for {size - 1}"
+    assert lost[size - 1] == f"it needs {size} tokens, and this request has room for {size - 1} beside the reply"
     assert "cut off with the beginning" in lost[size]
     assert not lost[whole] and not lost[whole - 1]
 
@@ -121,7 +121,7 @@ def test_the_list_says_what_can_be_used_now(inside: Inside, lamp: str, monkeypat
     size = row("lamp")["tokens"]
     monkeypatch.setitem(inside.shared.settings, "truncation_length", size)
     assert not row("lamp")["usable"]
-    assert row("lamp")["reason"] == f"it needs {size} tokens, and the context has room for {size - 1}"
+    assert row("lamp")["reason"] == f"it needs {size} tokens, and the context has room for {size - 1} beside the reply"
     monkeypatch.setitem(inside.shared.settings, "truncation_length", size + 1)
     assert row("lamp")["usable"]
 

@@ -46,7 +46,7 @@ def room_of(body: Mapping[str, Any], settings: Mapping[str, Any]) -> int:
 
 def too_long(tokens: int, room: int, where: str) -> str:
     """Why a tag of so many tokens cannot be used, in words."""
-    return f"it needs {tokens:,} tokens, and {where} has room for {room:,}"
+    return f"it needs {tokens:,} tokens, and {where} has room for {room:,} beside the reply"
 
 
 def lost(host: Webui, path: str, body: Any) -> dict[str, str]:
@@ -58,11 +58,7 @@ def lost(host: Webui, path: str, body: Any) -> dict[str, str]:
     read = {key: value for key, value in body.items() if key != "negative_prompt"}
     tags = dict.fromkeys(tag for text in texts(read) for tag in tags_of(text))
     sizes = {tag: _size(served, tag) for tag in tags}
-    found = {
-        tag.text or str(tag): too_long(size, room, "this request beside its reply")
-        for tag, size in sizes.items()
-        if size > room
-    }
+    found = {tag.text or str(tag): too_long(size, room, "this request") for tag, size in sizes.items() if size > room}
     if path == COMPLETIONS:
         for prompt in _prompts(body):
             for written, problem in _cut_off(host, served, prompt, room, body):

@@ -116,7 +116,8 @@ def undo(webui: Webui, own: str | None, options: argparse.Namespace) -> str:
     file = webui.installer(own)
     # The installed copy knows its webui by where it lies, unless user_data lies elsewhere.
     around = (webui.folder, webui.folder.parent) if webui.folder.name == "app" else (webui.folder,)
-    where = () if file.parent == webui.target and webui.user_data.parent in around else (webui.typed,)
+    inside = file.parents[1] == webui.user_data / "extensions" and webui.user_data.parent in around
+    where = () if inside else (webui.typed,)
     data = ("--user-data-dir", webui.user_data) if options.user_data_dir else ()
     return " ".join(shown(word) for word in (command(), file, "webui", *where, "--uninstall", *data))
 
