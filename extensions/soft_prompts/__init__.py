@@ -9,9 +9,9 @@ from __future__ import annotations
 if __name__ != "soft_prompts":
     # The webui's own `extensions` package found this folder, without the checkout around it that makes it work.
     raise ImportError(
-        f"soft prompts cannot start from {__path__[0]}: this inner folder is part of a checkout. Take it away and put "
-        "the whole checkout, the folder with install.py in it, in its place. "
-        "Type: git clone CHECKOUT user_data/extensions/soft_prompts"
+        f"soft prompts cannot start from {__path__[0]}: this is an inner folder of the project. Take it away and put "
+        "the whole project, the folder with install.py in it, in its place; or type in the project's folder: "
+        "python install.py webui FOLDER_OF_THE_WEBUI"
     )
 
 from typing import TYPE_CHECKING, Any

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 if __name__ != "soft_prompts.script":
     raise ImportError(
-        f"soft prompts cannot start from {Path(__file__).resolve().parent}: this inner folder is part of a checkout. "
-        "Take it away and put the whole checkout, the folder with install.py in it, in its place. "
-        "Type: git clone CHECKOUT user_data/extensions/soft_prompts"
+        f"soft prompts cannot start from {Path(__file__).resolve().parent}: this is an inner folder of the project. "
+        "Take it away and put the whole project, the folder with install.py in it, in its place; or type in the "
+        "project's folder: python install.py webui FOLDER_OF_THE_WEBUI"
     )
 
 from . import panel

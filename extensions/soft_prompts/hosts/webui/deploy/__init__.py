@@ -34,9 +34,7 @@ def parse(arguments: list[str], checkout: Path) -> argparse.Namespace:
     )
     parser.add_argument("--python", metavar="FILE", help="the webui's Python, or its folder, where it is not found")
     parser.add_argument("--user-data-dir", metavar="FOLDER", help="its user_data, where it is started with this option")
-    parser.add_argument(
-        "--link", action="store_true", help="link to this checkout instead of copying it: for developers"
-    )
+    parser.add_argument("--link", action="store_true", help="link to this folder instead of copying it: for developers")
     parser.add_argument("--uninstall", action="store_true", help="take back what was added; soft prompts stay")
     options = parser.parse_args(arguments)
     if options.folder is None:

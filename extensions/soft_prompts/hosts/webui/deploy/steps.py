@@ -89,7 +89,8 @@ def put(webui: Webui, record: Record, own: str | None, link: bool, say: Say) -> 
         say("extension", f"{webui.target}, a link to {webui.checkout}")
     elif webui.target.resolve() == webui.checkout and not files.is_link(webui.target):
         say(
-            "extension", f"{webui.target}, as it is; this is the installed copy. To update, do it from a newer checkout"
+            "extension",
+            f"{webui.target}, as it is; this is the installed copy. To update, install from newer files",
         )
     else:
         put_copy(webui, record, say)
