@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
-from ...errors import InvalidFile
+from . import texts
 
-_BREAK = re.compile(r"^[ \t]*(?:\*{3,}|(?:\* ){2,}\*|⁂)[ \t]*$", re.MULTILINE)
 _ENOUGH_STORIES = 30
-LARGEST = 256 << 20
-"""Bytes of text; more than any style needs."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +27,19 @@ class Corpus:
     text: str
 
     @classmethod
-    def read(cls, path: str | Path) -> Corpus:
-        """The text of one UTF-8 file; raises InvalidFile."""
-        path = Path(path)
-        try:
-            if path.exists() and not path.is_file():
-                raise InvalidFile(f"{path} is no ordinary file; check the name and the permissions")
-            if path.stat().st_size > LARGEST:
-                raise InvalidFile(f"{path} is larger than the {LARGEST:,} bytes that are read: take a part of it")
-            return cls(path.read_text("utf-8-sig"))
-        except UnicodeDecodeError as problem:
-            raise InvalidFile(f"{path} is not UTF-8 text (byte {problem.start}): save it as UTF-8") from None
-        except OSError as problem:
-            raise InvalidFile(f"{path}: {problem.strerror or problem}; check the name and the permissions") from None
+    def read(cls, path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Corpus:
+        """The text of a file, a folder or a dataset, or of several; raises InvalidFile.
+
+        Plain text (`.txt`, `.md`) stands as it is. In a folder all such files and datasets are read, in their order;
+        hidden ones and links are passed over. Datasets are `.json` or `.jsonl` as the webui trains with; see
+        `datasets.py`. Each file and each item of a dataset is a story of its own.
+        """
+        return cls("\n***\n".join(texts.read(path, *more)))
 
     @property
     def stories(self) -> tuple[str, ...]:
         """The texts between the breaks, without blank ones."""
-        return tuple(story.strip("\n") for story in _BREAK.split(self.text) if story.strip())
+        return tuple(story.strip("\n") for story in texts.BREAK.split(self.text) if story.strip())
 
     @property
     def digest(self) -> str:
