@@ -630,3 +630,13 @@ def test_a_files_name_in_a_tag_is_a_slip(tmp_path: Path) -> None:
     (tmp_path / "noir.txt").write_text("Rain.", "utf-8")
     with pytest.raises(UnknownPrompt, match="did you mean 'noir'"):
         Library(tmp_path)["noir.safetensors"]
+
+
+def test_files_of_other_kinds_are_not_listed_but_known(tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    for name in ("noir.txt", "cover.png", "README", ".hidden", "settings.json", "people/notes.md", "old.pt"):
+        (tmp_path / name).write_text("Rain.", "utf-8")
+    library = Library(tmp_path, ignore=("settings.json",))
+    assert library.others() == [], "nobody has looked yet"
+    library.refresh()
+    assert sorted(library.others()) == ["README", "cover.png", "people/notes.md"]

@@ -59,6 +59,7 @@ class Folder:
 
     files: Mapping[str, tuple[str, ...]]
     folders: Mapping[str, tuple[str, ...]]
+    others: tuple[str, ...] = ()  # files of other kinds, which are passed over
     signature: Signature = ()
     since: float = 0.0  # when the signature was seen first
     looked: float = 0.0
@@ -120,6 +121,11 @@ class Folders:
         """Every folder that was looked at, the top first."""
         return list(self._known)
 
+    def others(self) -> list[str]:
+        """The files in them that are no soft prompts, as paths below the top."""
+        found = [os.path.join(path, each) for path, folder in list(self._known.items()) for each in folder.others]
+        return [os.path.relpath(each, self._top).replace(os.sep, "/") for each in found]
+
     def _open(
         self, level: list[tuple[str, tuple[object, ...]]], within: float
     ) -> Iterator[tuple[str, Folder, tuple[object, ...]]]:
@@ -139,15 +145,16 @@ class Folders:
         if known is not None and same and known.certain and now - known.looked < within:
             return known
         since = known.since if known is not None and same else now
-        files, folders = self._names(path) if found else ({}, {})
+        files, folders, others = self._names(path) if found else ({}, {}, ())
         # By our own clock, not by the drive's: one that is wrong, or a time in the future, does no harm.
-        folder = Folder(files, folders, found, since, now, not found or now - since > step(found))
+        folder = Folder(files, folders, others, found, since, now, not found or now - since > step(found))
         self._known[path] = folder
         return folder
 
-    def _names(self, path: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    def _names(self, path: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], tuple[str, ...]]:
         files: dict[str, tuple[str, ...]] = {}
         folders: dict[str, tuple[str, ...]] = {}
+        others: list[str] = []
         ignore = self._ignore if path == self._top else ()
         try:
             with os.scandir(path) as entries:
@@ -161,10 +168,12 @@ class Folders:
                         files[stem] = (*files.get(stem, ()), entry.name)
                     elif _is_folder(entry):
                         folders[name] = (*folders.get(name, ()), entry.name)
+                    else:
+                        others.append(entry.name)
             self._refused.discard(path)
         except OSError as problem:
             self._complain(path, problem)
-        return files, folders
+        return files, folders, tuple(sorted(others))
 
     def _complain(self, path: str, problem: OSError) -> None:
         # A folder may go while it is walked; anything else is said once, not with every look.

@@ -154,6 +154,10 @@ class Library(Mapping[str, Prompt]):
         """Where the files of the last listing lie: the library's folder, those in it, and those it links to."""
         return self._folders.paths()
 
+    def others(self) -> list[str]:
+        """The files of the last listing's folders that are no soft prompts, by their endings; hidden ones left out."""
+        return self._folders.others()
+
     def refresh(self) -> tuple[Entry, ...]:
         """Look at the disk again; headers only, and only of files that changed. Lookups go on meanwhile.
 
