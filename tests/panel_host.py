@@ -7,11 +7,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from soft_prompts.errors import InvalidPrompt
-from soft_prompts.hosts.protocol import EVERYWHERE, Health, Pin, Request, Row, Scope, Use
+from soft_prompts.hosts.protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope, Use
 from soft_prompts.tags import name_problem, suggest_name
 
 EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>${window.pwned=1}{{value}}\'"`&\u202eevil'
@@ -50,6 +49,9 @@ class MemoryHost:
         self.shows: list[Callable[[str], None]] = []
         self.fail: Exception | None = None
         self.asked: list[str] = []
+        self.space = Room(4096, 512)
+        self.unfit: dict[str, str] = {}
+        self.strays: list[str] = []
         self.places: tuple[Scope, ...] = (
             EVERYWHERE, Scope("character:Emma", "for Emma"), Scope("chat:20261125-08-09", "in this chat"),
         )  # fmt: skip
@@ -66,12 +68,18 @@ class MemoryHost:
     def on(self) -> bool:
         return self.switched
 
-    def health(self) -> Health:
+    def health(self, *values: Any) -> Health:
         return self.state if self.switched else Health("off", "Soft prompts are switched off: tags are left out.")
 
     def rows(self) -> Sequence[Row]:
         self.asked.append("rows")
-        return [replace(row, pinned=self._pinned(row.name)) for row in sorted(self.files.values(), key=by_name)]
+        return sorted(self.files.values(), key=by_name)
+
+    def others(self) -> Sequence[str]:
+        return self.strays
+
+    def room(self, *values: Any) -> Room:
+        return self.space
 
     def last_request(self) -> Request:
         return self.last
@@ -88,6 +96,9 @@ class MemoryHost:
 
     def pins(self, scope: str) -> Sequence[Pin]:
         return [Pin(name, strength) for name, strength in self.kept.get(scope, {}).items()]
+
+    def left_out(self, scope: str, name: str, *values: Any) -> str:
+        return self.unfit.get(name, "")
 
     def pin(self, scope: str, name: str, strength: float = 1.0) -> None:
         self._act()
@@ -133,9 +144,6 @@ class MemoryHost:
         failure, self.fail = self.fail, None
         if failure:
             raise failure
-
-    def _pinned(self, name: str) -> str:
-        return ", ".join(scope.label for scope in self.places if name in self.kept.get(scope.key, {}))
 
 
 def by_name(row: Row) -> tuple[str, str]:

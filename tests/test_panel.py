@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 from soft_prompts import markup, panel
-from soft_prompts.answers import Asked, Changes, Panel, answer
+from soft_prompts.answers import LINES, Asked, Changes, Panel, answer
 from soft_prompts.errors import SoftPromptError
 from soft_prompts.hosts.protocol import EVERYWHERE, Health, Host, Request, Row, Scope, Use, Verdict
 
@@ -51,7 +51,7 @@ def line(changes: Changes, name: str) -> str:
 
 
 def test_the_fake_is_a_host(host: Host) -> None:
-    assert {row.verdict for row in host.rows()} | {"missing"} == set(get_args(Verdict))
+    assert {row.verdict for row in host.rows()} | {"missing", "long", "off", "refused"} == set(get_args(Verdict))
     assert all(hasattr(host, name) for name in vars(Host) if not name.startswith("_"))
 
 
@@ -114,6 +114,16 @@ def test_pin_and_unpin(host: Any) -> None:
     assert host.kept == {EMMA: {}} and not unpinned["unpin"]["interactive"]
 
 
+def test_a_pin_that_will_be_left_out_is_a_warning(host: Any) -> None:
+    host.unfit["noir"] = "it needs 20 tokens"
+    page = asked(host, "noir.safetensors", scope=EMMA, strength=0.7)
+    pinned = Panel(host).pin(page)
+    assert "Pinned for Emma, but it is left out now: it needs 20 tokens." in line(pinned, "said")
+    assert "sp-fair" in line(pinned, "said") and "sp-good" not in line(pinned, "said")
+    assert "pinned for Emma at 0.7 (left out)" in line(pinned, "library")
+    assert "pinned for Emma at 0.7 (left out)" in line(pinned, "detail")
+
+
 def test_unpin_is_offered_where_it_is_pinned(host: Any) -> None:
     host.pin(EMMA, "noir")
     assert not Panel(host).scope(asked(host, "noir.safetensors"))["unpin"]["interactive"]
@@ -154,6 +164,33 @@ def test_make_chooses_what_it_made(host: Any) -> None:
     assert made["key"]["value"] in line(made, "library"), "the words to find must not hide it"
 
 
+def test_what_was_made_is_said_beside_its_tag_until_another_is_chosen(host: Any) -> None:
+    made = Panel(host).make(Asked(name="storm", sentence="Rain."))
+    assert "storm&gt;&gt; is in the library" in line(made, "ready") and not line(made, "made")
+    page = Asked(key=made["key"]["value"], fresh=made["fresh"]["value"])
+    assert "ready" not in Panel(host).choose(page), "the page chooses it once more by itself"
+    other = Panel(host).choose(replace(page, key=asked(host, "noir.safetensors").key))
+    assert line(other, "ready") == "" == other["fresh"]["value"]
+
+
+def test_the_next_act_takes_a_message_away(host: Any) -> None:
+    page = asked(host, "noir.safetensors", name="storm", sentence="Rain.", on=True)
+    for act in ("choose", "find", "scope", "pin", "unpin", "switch", "report", "make"):
+        changes = answer(getattr(Panel(host), act), page, "said")
+        assert set(LINES) <= set(changes), act
+        assert sum(bool(line(changes, name)) for name in LINES) <= 1, act
+    assert not set(LINES) & set(Panel(host).poll(page)), "a poll is no act"
+
+
+def test_a_failed_poll_is_mended_by_the_next(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = Panel(host).poll(Asked())["seen"]["value"]
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "rows", lambda: 1 / 0)
+        failed = answer(Panel(host).poll, Asked(), "health")
+    assert "ZeroDivisionError" in line(failed, "health") and failed["seen"]["value"] == ""
+    assert Panel(host).poll(Asked(seen=""))["seen"]["value"] == now
+
+
 @pytest.mark.parametrize(("name", "sentence"), [("", "words"), ("name", " "), ("", "")])
 def test_make_says_what_is_missing(host: Any, name: str, sentence: str) -> None:
     said = line(answer(Panel(host).make, Asked(name=name, sentence=sentence), "made"), "made")
@@ -163,6 +200,55 @@ def test_make_says_what_is_missing(host: Any, name: str, sentence: str) -> None:
 def test_the_master_switch(host: Any) -> None:
     off = Panel(host).switch(Asked(on=False))
     assert not host.switched and not off["on"]["value"] and "switched off" in line(off, "health")
+
+
+def test_while_it_is_off_everything_looks_off(host: Any) -> None:
+    page = asked(host, "noir.safetensors")
+    host.pin("everywhere", "noir")
+    Panel(host).pin(page)
+    off = Panel(host).switch(replace(page, on=False))
+    assert line(off, "said") == "", "it stands nowhere now"
+    listed = line(off, "library")
+    assert "sp-good" not in listed and "sp-fair" not in listed and listed.count("switched off") == 6
+    assert "0 usable now" in line(off, "count") and "switched off" in line(off, "detail")
+    assert "cannot be used" in listed, "that is so all the same"
+    assert "stands nowhere while" in line(Panel(host).pin(page), "said")
+
+
+def test_what_has_no_room_is_not_green(host: Any) -> None:
+    host.put(Row("novel", "novel.txt", 3584, "text"))
+    page = asked(host, "novel.txt")
+    shown = Panel(host).choose(page)
+    assert "too long for this context" in line(shown, "detail") and "sp-good" not in line(shown, "detail")
+    assert "it needs 3,584 tokens, and the context of 4,096 keeps 512" in line(shown, "library")
+    host.space = replace(host.space, reply=511)
+    assert "too long" not in line(Panel(host).choose(page), "library")
+    host.space = replace(host.space, context=0)
+    assert "too long" not in line(Panel(host).choose(page), "library"), "nobody knows"
+
+
+def test_other_lengths_on_the_page_are_news(host: Any) -> None:
+    now = Panel(host).poll(Asked(values=(1024,)))["seen"]["value"]
+    assert not Panel(host).poll(Asked(seen=now, values=(1024,)))
+    assert Panel(host).poll(Asked(seen=now, values=(2048,)))
+
+
+def test_a_loader_that_cannot_is_not_called_no_model(host: Any) -> None:
+    host.state = Health("cannot", "Not with llama.cpp yet.")
+    host.files = {"x.txt": Row("x", "x.txt", 0, "no model", "no model is loaded that could be asked")}
+    listed = line(Panel(host).poll(Asked()), "library")
+    assert "not with this model" in listed and "no model is loaded" not in listed
+
+
+def test_the_heading_counts_what_needs_attention(host: Any) -> None:
+    host.strays = [f"{number}.png" for number in range(markup.MOST_NAMED + 1)]
+    host.pin("everywhere", "lost")
+    heading = line(Panel(host).poll(Asked()), "count")
+    assert "11 files, 5 usable now" in heading and "3 need attention" in heading
+    assert "6 other files are not soft prompts: 0.png, 1.png, 2.png, 3.png, 4.png, …" in heading
+    host.files, host.strays, host.kept = {"a.txt": Row("a", "a.txt", 1, "unreadable")}, ["b.md"], {}
+    heading = line(Panel(host).poll(Asked()), "count")
+    assert "1 needs attention" in heading and "1 other file is not a soft prompt: b.md" in heading
 
 
 def test_the_report(host: Any) -> None:
@@ -203,6 +289,12 @@ def test_the_last_request() -> None:
     shown = markup.request(Request(1000, uses, 1.0))
     assert "20 of them (2.0 %)" in shown and "20 tokens (2.0 %), 2 times, pinned" in shown and "did you mean" in shown
     assert "No soft prompts" in markup.request(Request(1000, (), 1.0))
+    alike = markup.request(
+        Request(9, (Use("<<sp:a>>", problem="it is off"), Use("<<sp:b>>", problem="it is off")), 1.0)
+    )
+    assert alike.count("it is off") == 1 and "a&gt;&gt;" in alike and "b&gt;&gt;" in alike
+    alike = markup.request(Request(9, (Use("<<sp:a>>", 3), Use("<<sp:b>>", 3)), 1.0))
+    assert alike.count("3 tokens") == 2, "whose tokens they are"
     assert "Nothing yet" in markup.request(Request())
     assert "0 tokens (-)" in markup.request(Request(0, (Use("<<sp:x>>"),), 1.0)), "no division by an empty prompt"
 
@@ -215,11 +307,9 @@ def test_an_error_of_the_host_is_words(host: Any, act: str) -> None:
     host.fail = SoftPromptError("The disk is full: free some space, then try again.")
     page = asked(host, "noir.safetensors", name="storm", sentence="Rain.")
     changes = answer(getattr(Panel(host), act), page, "said")
-    assert (
-        set(changes) == {"said"}
-        and "The disk is full" in line(changes, "said")
-        and 'role="alert"' in line(changes, "said")
-    )
+    assert "The disk is full" in line(changes, "said") and 'role="alert"' in line(changes, "said")
+    assert set(changes) == {*LINES, "seen"}, "the last message goes, and the next poll draws all"
+    assert [name for name in LINES if line(changes, name)] == ["said"]
 
 
 def test_a_fault_of_ours_is_words_and_in_the_log(host: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -236,7 +326,7 @@ class Allowed(HTMLParser):
     """Fails at any tag or attribute that the panel does not write itself."""
 
     TAGS = ("div", "span", "p", "h3", "small", "b", "i", "ul", "ol", "li", "button", "details", "summary", "code")
-    ATTRIBUTES = ("class", "role", "type", "aria-hidden", "data-key", "data-pinned")
+    ATTRIBUTES = ("class", "role", "type", "aria-hidden", "data-key", "data-pinned", "data-ailing")
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         assert tag in self.TAGS, f"<{tag}>"
@@ -253,11 +343,12 @@ def pages(text: str) -> Iterator[str]:
     yield markup.library(rows, text, text)
     yield markup.library(rows, text, f"{text} nowhere")
     yield markup.library([], text)
-    yield from (markup.details(each, text) for each in rows)
-    yield markup.heading("Library", markup.count(rows, text))
+    yield from (markup.details(each) for each in rows)
+    yield markup.count(rows, text, [text])
+    yield markup.heading(text)
     yield markup.health(Health("ready", text, (text,)))
     yield markup.request(Request(5, (Use(text, 3), Use(text, problem=text)), 1.0))
-    yield from (markup.said(text), markup.said(text, problem=True))
+    yield from (markup.said(text, kind) for kind in get_args(markup.Kind))
 
 
 @pytest.mark.parametrize(

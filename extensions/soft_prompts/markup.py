@@ -10,13 +10,17 @@ import hashlib
 import html
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 from .hosts.protocol import Health, Request, Row, Use, Verdict
+
+Kind = Literal["good", "fair", "bad", "idle"]
+"""Which colour."""
 
 LONGEST = 200
 """Rows in one list; of more, the writer finds the rest by name."""
 
-VERDICTS: dict[Verdict, tuple[str, str, str]] = {  # -> kind (the colour), mark, words: never the colour alone
+VERDICTS: dict[Verdict, tuple[Kind, str, str]] = {  # -> kind (the colour), mark, words: never the colour alone
     "fits": ("good", "✓", "fits this model"),
     "relative": ("fair", "≈", "fits nearly"),
     "unknown": ("fair", "?", "may fit"),
@@ -24,13 +28,23 @@ VERDICTS: dict[Verdict, tuple[str, str, str]] = {  # -> kind (the colour), mark,
     "stranger": ("bad", "✕", "made for another model"),
     "width": ("bad", "✕", "made for another model"),
     "unreadable": ("bad", "✕", "cannot be used"),
-    "shadowed": ("idle", "-", "not used"),
+    "shadowed": ("idle", "=", "not used"),
     "missing": ("bad", "✕", "pinned, but gone"),
     "no model": ("idle", "…", "no model loaded"),
+    "long": ("bad", "✕", "too long for this context"),
+    "off": ("idle", "○", "switched off"),
+    "refused": ("idle", "○", "not with this model"),
 }
-STATES = {"ready": ("good", "✓"), "waiting": ("idle", "…"), "off": ("idle", "-"), "cannot": ("bad", "!")}
+STATES: dict[str, tuple[Kind, str]] = {
+    "ready": ("good", "✓"), "waiting": ("idle", "…"), "off": ("idle", ""), "cannot": ("bad", "!"),
+}  # fmt: skip
+MARKS: dict[Kind, str] = {"good": "✓", "fair": "!", "bad": "!", "idle": "○"}
 INERT = ("unreadable", "shadowed", "missing")
 """Verdicts whose tag nobody should type."""
+AILING = ("unreadable", "missing", "long")
+"""Verdicts about which the writer can do something."""
+MOST_NAMED = 5
+"""Files of other kinds that are named; of more, their number is enough."""
 FIND_FROM = 12
 """Rows, from which on a list needs a field to find one."""
 JOINERS = "\u200c\u200d"
@@ -62,16 +76,22 @@ def health(state: Health) -> str:
     return f'<details class="sp-health"><summary>{line}</summary><ul>{items}</ul></details>'
 
 
-def heading(title: str, aside: str = "") -> str:
-    """A section's title; aside: small words beside it."""
-    return f'<h3 class="sp-title">{words(title)}<small>{words(aside)}</small></h3>'
+def heading(title: str) -> str:
+    """A section's title."""
+    return f'<h3 class="sp-title">{words(title)}</h3>'
 
 
-def count(rows: Sequence[Row], folder: str) -> str:
-    """`7 files, 4 usable now`, and the folder they lie in."""
+def count(rows: Sequence[Row], folder: str, others: Sequence[str] = ()) -> str:
+    """`Library: 7 files, 4 usable now, 2 need attention`, the folder they lie in, and what else lies there."""
     files = sum(row.verdict != "missing" for row in rows)
-    usable = sum(row.usable for row in rows)
-    return f"{files:,} {'file' if files == 1 else 'files'}, {usable:,} usable now · {folder}" if files else folder
+    ailing = sum(row.verdict in AILING for row in rows)
+    usable = f"{sum(row.usable for row in rows):,} usable now"
+    counted = [f"{files:,} {'file' if files == 1 else 'files'}", usable] if files else []
+    needs = f"{ailing:,} {'needs' if ailing == 1 else 'need'} attention"
+    shown = [words(each) for each in counted]
+    shown += [f'<button type="button" class="sp-ailing">{needs}</button>'] if ailing else []
+    aside = f"{', '.join(shown)}{' · ' if shown else ''}{words(folder)}"
+    return f'<h3 class="sp-title">Library<small>{aside}</small></h3>{_others(others)}'
 
 
 def library(rows: Sequence[Row], folder: str, find: str = "") -> str:
@@ -88,14 +108,15 @@ def library(rows: Sequence[Row], folder: str, find: str = "") -> str:
     return f'<ul class="sp-rows{many}">{items}</ul>'
 
 
-def details(row: Row, pinned: str) -> str:
-    """The chosen row in full; pinned: half a sentence on where it stands now, or nothing."""
+def details(row: Row) -> str:
+    """The chosen row in full."""
+    pinned = f"pinned {row.pinned}" if row.pinned and row.verdict != "missing" else ""
     lines = [f"<p>{words(each)}</p>" for each in (row.description, row.reason) if each]
     facts = [_tokens(row.tokens), f"file {row.file}" if row.file else "", pinned]
     small = " · ".join(words(each) for each in facts if each)
     inert = " sp-inert" if row.verdict in INERT else ""
     return (
-        f'<div class="sp-chosen{inert}" data-key="{key(row)}" data-pinned="{"yes" if pinned else "no"}">'
+        f'<div class="sp-chosen{inert}" data-key="{key(row)}" data-pinned="{_yes(bool(row.pinned))}">'
         f'<div class="sp-name">{words(row.name)}{_verdict(row)}</div>'
         f'{"".join(lines)}<p class="sp-small">{small}</p></div>'
     )
@@ -107,14 +128,18 @@ def request(last: Request) -> str:
         return '<p class="sp-small">Nothing yet. Once the model has answered, each tag stands here with its cost.</p>'
     if not last.uses:
         return f'<p class="sp-small">{_prompt(last)} No soft prompts in it.</p>'
-    items = "".join(f"<li>{_use(use, last.tokens)}</li>" for use in last.uses)
+    # One sentence for all tags that share it.
+    fates: dict[tuple[str, Use | None], list[Use]] = {}
+    for use in last.uses:
+        fates.setdefault((use.problem, None if use.problem else use), []).append(use)
+    items = "".join(f"<li>{_fate(uses, last.tokens)}</li>" for uses in fates.values())
     return f'<p class="sp-small">{_prompt(last)}</p><ul class="sp-uses">{items}</ul>'
 
 
-def said(text: str, problem: bool = False) -> str:
+def said(text: str, kind: Kind = "good") -> str:
     """What an event answers, in words; a problem is read out at once."""
-    role, kind, mark = ("alert", "bad", "!") if problem else ("status", "good", "✓")
-    dot = f'<span class="sp-dot sp-{kind}" aria-hidden="true">{mark}</span>'
+    role = "alert" if kind == "bad" else "status"
+    dot = f'<span class="sp-dot sp-{kind}" aria-hidden="true">{MARKS[kind]}</span>'
     return f'<div class="sp-said" role="{role}">{dot}<span>{words(text)}</span></div>' if text else ""
 
 
@@ -127,10 +152,10 @@ def _row(row: Row) -> str:
     about = row.description if row.usable or not row.reason else row.reason
     pinned = f'<span class="sp-pin">pinned {words(row.pinned)}</span>' if row.pinned else ""
     return (
-        f'<button type="button" class="sp-row" data-key="{key(row)}">'
-        f'<span class="sp-tag">{_tag(row)}</span><span class="sp-tokens">{words(_tokens(row.tokens))}</span>'
-        f"{_verdict(row)}"
-        f'<span class="sp-about">{pinned}{words(about)}</span></button>'
+        f'<button type="button" class="sp-row" data-key="{key(row)}" data-ailing="{_yes(row.verdict in AILING)}">'
+        f'<span class="sp-head"><span class="sp-tag">{_tag(row)}</span>{pinned}</span>'
+        f'<span class="sp-tokens">{words(_tokens(row.tokens))}</span>{_verdict(row)}'
+        f'<span class="sp-about">{words(about)}</span></button>'
     )
 
 
@@ -144,6 +169,10 @@ def _tag(row: Row) -> str:
 def _verdict(row: Row) -> str:
     kind, mark, short = VERDICTS[row.verdict]
     return f'<span class="sp-fit sp-{kind}"><b aria-hidden="true">{mark}</b> {short}</span>'
+
+
+def _yes(true: bool) -> str:
+    return "yes" if true else "no"
 
 
 def _tokens(count: int) -> str:
@@ -161,15 +190,26 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def _use(use: Use, whole: int) -> str:
-    kind, mark = ("bad", "✕") if use.problem else ("good", "✓")
+def _cost(use: Use, whole: int) -> str:
     times = f", {use.times} times" if use.times > 1 else ""
-    cost = f"{_tokens(use.tokens) or '0 tokens'} ({_share(use.tokens, whole)}){times}"
-    fate = use.problem or cost + (", pinned" if use.pinned else "")
-    return (
-        f'<span class="sp-tag">{words(use.tag)}</span>'
-        f'<span class="sp-fit sp-{kind}"><b aria-hidden="true">{mark}</b> {words(fate)}</span>'
-    )
+    pinned = ", pinned" if use.pinned else ""
+    return f"{_tokens(use.tokens) or '0 tokens'} ({_share(use.tokens, whole)}){times}{pinned}"
+
+
+def _fate(uses: Sequence[Use], whole: int) -> str:
+    kind, mark = ("bad", "✕") if uses[0].problem else ("good", "✓")
+    fate = uses[0].problem or _cost(uses[0], whole)
+    tags = "".join(f'<span class="sp-tag">{words(use.tag)}</span>' for use in uses)
+    return f'<b class="sp-{kind}" aria-hidden="true">{mark}</b>{tags}<span class="sp-fit">{words(fate)}</span>'
+
+
+def _others(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    one = len(names) == 1
+    many = "1 other file is not a soft prompt" if one else f"{len(names):,} other files are not soft prompts"
+    more = ", …" if len(names) > MOST_NAMED else ""
+    return f'<p class="sp-small">{many}: {words(", ".join(names[:MOST_NAMED]))}{more}</p>'
 
 
 def _empty(folder: str) -> str:

@@ -32,12 +32,12 @@
     return known ? NAMES[known] : label ? `“${label}”` : "the text box";
   };
 
-  let clearing = 0;
-  const note = (text) => {
-    const line = part("#sp-note");
+  const clearing = {};
+  const note = (text, where = "#sp-note") => {
+    const line = part(where);
     if (line) line.textContent = text;
-    clearTimeout(clearing);
-    clearing = setTimeout(() => { if (line) line.textContent = ""; }, 8000);
+    clearTimeout(clearing[where]);
+    clearing[where] = setTimeout(() => { if (line) line.textContent = ""; }, 8000);
   };
 
   const insert = (tag) => {
@@ -67,12 +67,12 @@
     return done;
   };
 
-  const copy = async (text, done, failed) => {
+  const copy = async (text, done, failed, where) => {
     try {
       await navigator.clipboard.writeText(text);
-      note(done);
+      note(done, where);
     } catch {
-      note(copyOldWay(text) ? done : failed);
+      note(copyOldWay(text) ? done : failed, where);
     }
   };
 
@@ -107,6 +107,12 @@
   document.addEventListener("click", (event) => {
     const row = event.target.closest?.(`${PANEL} .sp-row`);
     if (row) choose(row);
+    // What needs attention stands at the list's end.
+    if (event.target.closest?.(`${PANEL} .sp-ailing`)) {
+      const first = part('.sp-row[data-ailing="yes"]');
+      first?.scrollIntoView({ block: "nearest" });
+      first?.focus({ preventScroll: true });
+    }
   });
   document.addEventListener("focusin", (event) => {
     focused = event.target.closest?.(`${PANEL} .sp-row`)?.dataset.key ?? null;
@@ -142,6 +148,12 @@
     tag,
     answered: () => { asked = 0; },
     copyTag: (text) => copy(text, "Copied.", "The browser does not let it be copied: select the tag and press Ctrl+C."),
-    copyReport: (text) => copy(text, "Report copied.", ""),
+    copyReport: (text) => copy(
+      text, "Report copied.", "The browser does not let it be copied: select it and press Ctrl+C.", "#sp-report-note .sp-note",
+    ),
+    // The tag of what was made, and Insert, stand above the form, perhaps out of sight.
+    made: () => setTimeout(() => {
+      if (!part("#sp-maker .sp-said")) part("#sp-details")?.scrollIntoView({ block: "nearest" });
+    }, 100),
   };
 })();

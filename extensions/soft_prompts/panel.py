@@ -21,6 +21,11 @@ from .tags import LARGEST_STRENGTH
 
 log = logging.getLogger(__name__)
 
+STRENGTH = (
+    "1 is as it was made, 0.5 is half of it. 0 says nothing and still costs its tokens: leave the tag out instead. "
+    "Below 0 it pulls away from what it stands for. Far from 1, on either side, texts fall apart."
+)
+
 
 def css() -> str:
     """`custom_css = panel.css`: the panel's look, for the page's head."""
@@ -87,19 +92,16 @@ def _components(gr: Any, host: Host) -> dict[str, Any]:
         with gr.Column(elem_classes=["sp-hidden"]):
             parts["seen"] = gr.Textbox("", show_label=False)
             parts["key"] = gr.Textbox("", show_label=False, elem_id="sp-key")
+            parts["fresh"] = gr.Textbox("", show_label=False)
             parts["poll"] = gr.Button("News", elem_id="sp-poll")
         with gr.Row(elem_classes=["sp-top"]):
-            with gr.Column(scale=5, min_width=260):
-                text("health")
+            # On the left: the webui's toasts lie over the right.
             parts["on"] = gr.Checkbox(
                 host.on, label="Soft prompts on", container=False, scale=0, min_width=150, elem_id="sp-on"
             )
-            parts["copy_report"] = _button(gr, "Copy report", "sp-copy-report")
+            with gr.Column(scale=5, min_width=260):
+                text("health")
         text("answer", line=True)
-        with gr.Column(elem_id="sp-report"):
-            parts["report"] = gr.Textbox(
-                "", label="The report", lines=6, max_lines=12, placeholder=" ", interactive=True
-            )
         text("count")
         with gr.Column(elem_id="sp-find"):
             parts["find"] = gr.Textbox(
@@ -113,22 +115,24 @@ def _components(gr: Any, host: Host) -> dict[str, Any]:
         text("library", elem_id="sp-library")
         with gr.Column(elem_id="sp-details"):
             text("detail")
-            _acts(gr, parts)
-            text("said", line=True)
+            _acts(gr, parts, text)
+            text("said", line=True, elem_id="sp-said")
         with gr.Accordion("Make a prompt from a sentence", open=not host.rows(), elem_id="sp-maker"):
             _maker(gr, parts)
             text("made", line=True)
         gr.HTML(markup.heading("Last request"), elem_classes=["sp-bare"])
         text("last", elem_id="sp-last")
+        _report(gr, parts)
     return parts
 
 
-def _acts(gr: Any, parts: dict[str, Any]) -> None:
+def _acts(gr: Any, parts: dict[str, Any], text: Callable[..., None]) -> None:
     """What one can do with the chosen row."""
     with gr.Column(elem_id="sp-acts"):
         parts["strength"] = gr.Slider(
-            -LARGEST_STRENGTH, LARGEST_STRENGTH, 1, step=0.05, label="Strength (1 is as it is)", elem_id="sp-strength"
+            -LARGEST_STRENGTH, LARGEST_STRENGTH, 1, step=0.05, label="Strength", elem_id="sp-strength"
         )
+        gr.HTML(f'<p class="sp-small">{STRENGTH}</p>', elem_id="sp-explained", elem_classes=["sp-bare"])
         with gr.Row(elem_classes=["sp-acts"]):
             parts["tag"] = gr.Textbox(
                 "", label="Tag", show_label=False, container=False, interactive=False, max_lines=1, scale=3,
@@ -136,7 +140,10 @@ def _acts(gr: Any, parts: dict[str, Any]) -> None:
             )  # fmt: skip
             parts["insert"] = _button(gr, "Insert", "sp-insert", variant="primary")
             parts["copy"] = _button(gr, "Copy tag", "sp-copy")
-        gr.HTML('<div id="sp-note" role="status"></div>', elem_classes=["sp-bare", "sp-line"])
+        # Kept free, so that no message moves what stands below it.
+        with gr.Column(elem_id="sp-near"):
+            gr.HTML('<div id="sp-note" class="sp-note" role="status"></div>', elem_classes=["sp-bare"])
+            text("ready", line=True)
     with gr.Row(elem_id="sp-pinning", elem_classes=["sp-acts"]):
         parts["scope"] = gr.Radio(
             [(EVERYWHERE.label, EVERYWHERE.key)], value=EVERYWHERE.key, label="Pin it before every text", scale=3,
@@ -156,13 +163,23 @@ def _maker(gr: Any, parts: dict[str, Any]) -> None:
     parts["make"] = _button(gr, "Make it", "sp-make")
 
 
+def _report(gr: Any, parts: dict[str, Any]) -> None:
+    """All of it as text, at the foot of the page, where no toast lies over it."""
+    with gr.Row(elem_classes=["sp-acts"]):
+        parts["copy_report"] = _button(gr, "Copy report", "sp-copy-report")
+        gr.HTML('<div class="sp-note" role="status"></div>', elem_id="sp-report-note", elem_classes=["sp-bare"])
+    with gr.Column(elem_id="sp-report"):
+        parts["report"] = gr.Textbox("", label="The report", lines=6, max_lines=12, placeholder=" ", interactive=True)
+        parts["close_report"] = _button(gr, "Close", "sp-close-report")
+
+
 def _button(gr: Any, words: str, name: str, variant: str = "secondary") -> Any:
     return gr.Button(words, size="sm", scale=0, min_width=120, variant=variant, elem_id=name)
 
 
 def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]) -> None:
-    inputs = [parts[name] for name in ("seen", "key", "find", "scope", "strength", "on", "name", "sentence")]
-    names = [name for name in parts if name not in ("poll", "insert", "copy", "copy_report", "make")]
+    inputs = [parts[name] for name in ("seen", "key", "fresh", "find", "scope", "strength", "on", "name", "sentence")]
+    names = [name for name in parts if name not in ("poll", "insert", "copy", "copy_report", "close_report", "make")]
     outputs = [parts[name] for name in names]
     private = _private(gr)
 
@@ -179,7 +196,7 @@ def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]
     def script(event: Callable[..., Any], code: str, *takes: str, gives: Sequence[str] = ()) -> None:
         event(None, [parts[name] for name in takes], [parts[name] for name in gives], js=code, **private)
 
-    polled = on(parts["poll"].click, panel.poll, "answer")
+    polled = on(parts["poll"].click, panel.poll, "health")
     script(polled.success, "() => { window.softPrompts?.answered(); return []; }")
     # The last of several quick choices counts, also while the first is being answered.
     # Not `input`: gradio 6 fires that for keys only, not for a script or for what is pasted.
@@ -190,9 +207,14 @@ def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]
     on(parts["unpin"].click, panel.unpin, "said")
     on(parts["on"].input, panel.switch, "answer")
     # This one asks the model, which may be busy.
-    on(parts["make"].click, panel.make, "made", queue=True, show_progress="minimal")
+    made = on(parts["make"].click, panel.make, "made", queue=True, show_progress="minimal")
+    script(made.success, "() => { window.softPrompts?.made(); return []; }")
+    for field in ("name", "sentence"):
+        # What was wrong with the form may be right by now.
+        script(parts[field].input, "() => ''", gives=["made"])
     reported = on(parts["copy_report"].click, panel.report, "answer")
     script(reported.success, "(text) => { window.softPrompts?.copyReport(text); return []; }", "report")
+    script(parts["close_report"].click, "() => ''", gives=["report"])
     script(parts["insert"].click, "(tag) => { window.softPrompts?.insert(tag); return []; }", "tag")
     script(parts["copy"].click, "(tag) => { window.softPrompts?.copyTag(tag); return []; }", "tag")
     retag = "(tag, strength) => window.softPrompts?.tag(tag, strength) ?? tag"

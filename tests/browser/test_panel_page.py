@@ -173,9 +173,11 @@ def test_insert_at_the_cursor(page: Page) -> None:
     page.type("#sp-text", "The sky  was grey.")
     page.js("document.querySelector('#sp-text textarea').setSelectionRange(8, 8)")
     page.choose("noir")
+    place = page.js("return document.querySelector('#sp-pinning').getBoundingClientRect().top")
     page.one("#sp-insert").click()
     assert until(lambda: page.value("#sp-text") == "The sky <<sp:noir>> was grey.")
     assert page.said("Inserted into “Your text”.")
+    assert page.js("return document.querySelector('#sp-pinning').getBoundingClientRect().top") == place
     page.strength(0.7)
     page.js("document.querySelector('#sp-text textarea').setSelectionRange(0, 3)")
     page.one("#sp-insert").click()
@@ -222,6 +224,10 @@ def test_the_report_is_copied_and_shown(page: Page, host: Any) -> None:
     page.one("#sp-copy-report").click()
     assert until(lambda: page.value("#sp-report") == host.report())
     assert page.one("#sp-report").is_displayed()
+    said = until(lambda: page.text("#sp-report-note"))
+    assert said.startswith(("Report copied.", "The browser does not let it")), "whichever row is chosen"
+    page.one("#sp-close-report").click()
+    assert until(lambda: not page.one("#sp-report").is_displayed())
 
 
 def test_pin_and_unpin(page: Page, host: Any) -> None:
@@ -245,13 +251,22 @@ def test_make(page: Page, host: Any) -> None:
     page.one("#sp-make").click()
     assert until(lambda: page.text("#sp-details .sp-name").startswith("storm/1"))
     assert until(lambda: page.value("#sp-tag") == "<<sp:storm/1>>") and page.value("#sp-sentence") == ""
-    assert page.said("<<sp:storm/1>> is in the library")
     assert until(lambda: "storm/1" in page.text(".sp-row[aria-pressed=true]"))
+    assert until(lambda: "<<sp:storm/1>> is in the library" in page.text("#sp-near")), "beside Insert"
+    time.sleep(1.5)
+    assert "is in the library" in page.text("#sp-near"), "the news of it take it away"
+    page.choose("noir")
+    assert until(lambda: not page.text("#sp-near"))
+    page.one("#sp-make").click()
+    assert until(lambda: "needs a name and a sentence" in page.text("#sp-maker"))
+    page.type("#sp-name", "x")
+    assert until(lambda: "needs a name" not in page.text("#sp-maker")), "it may be right by now"
 
 
 def test_the_master_switch(page: Page, host: Any) -> None:
     page.one("#sp-on input").click()
     assert until(lambda: not host.switched) and page.said("Soft prompts are switched off")
+    assert page.names().count("switched off") == 6
     host.switch(True)
     assert until(lambda: page.one("#sp-on input").is_selected()), "another page turned it on"
 
@@ -271,6 +286,37 @@ def test_find(page: Page, host: Any) -> None:
     assert until(lambda: page.one("#sp-find").is_displayed())
     page.type("#sp-find", "lighthouse")
     assert until(lambda: "noir" not in page.names()) and "people/emma" in page.names()
+
+
+def test_what_needs_attention_is_one_click_away(page: Page, host: Any) -> None:
+    for number in range(30):
+        host.put(Row(f"n{number}", f"n{number}.txt", 3, "text"))
+    assert until(lambda: "n29" in page.names())
+    page.one(".sp-ailing").click()
+    box, row = (
+        page.js(
+            "const box = document.querySelector(arguments[0]).getBoundingClientRect(); return [box.top, box.bottom]", it
+        )
+        for it in ("#sp-library", ".sp-row[data-ailing=yes]")
+    )
+    assert box[0] <= row[0] and row[1] <= box[1] + 1
+    assert page.js("return document.activeElement.dataset.ailing") == "yes"
+
+
+def test_rows_with_and_without_a_pin_are_as_high(page: Page, host: Any) -> None:
+    heights = "return [...document.querySelectorAll('.sp-row')].slice(0, 4).map((row) => row.offsetHeight)"
+    before = page.js(heights)
+    host.pin("everywhere", "noir", 0.7)
+    assert until(lambda: "pinned everywhere at 0.7" in page.names())
+    assert page.js(heights) == before
+
+
+def test_nothing_to_click_lies_under_the_toasts(page: Page) -> None:
+    """The webui shows them over the right of the page's top."""
+    page.driver.set_window_size(1280, 1000)
+    edge = page.js("return document.querySelector('#sp-on').getBoundingClientRect().right")
+    assert edge < 1280 - 460
+    assert page.js("return document.querySelector('#sp-copy-report').getBoundingClientRect().top") > 400
 
 
 def test_keys_choose_too(page: Page) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from soft_prompts.errors import SoftPromptError, UnsupportedModel
+from soft_prompts.hosts.protocol import Request
 from soft_prompts.hosts.wrapped import Wrapped
 from soft_prompts.tags import Tag
 
@@ -211,11 +212,25 @@ def test_the_master_switch(inside: Inside, lamp: str) -> None:
     inside.ours.desk.switch(False)
     assert inside.ours.desk.health().state == "off"
     assert inside.complete(BEFORE + lamp + AFTER) == plain, "no tag, no pin, and no tag as text"
-    assert "switched off" in inside.said[-1] and inside.ours.last.tokens == len(inside.ids(BEFORE + AFTER))
+    assert not inside.said, "whoever has switched it off knows"
+    assert "switched off" in inside.ours.last.uses[0].problem
+    assert inside.ours.last.tokens == len(inside.ids(BEFORE + AFTER))
     assert "switched off" in inside.ours.check(Tag("lamp")), "the API's strict mode refuses then"
     inside.ours.desk.switch(True)
     inside.ours.desk.unpin("everywhere", "pin")
     assert inside.complete(BEFORE + lamp + AFTER) == soft
+
+
+def test_what_is_off_from_the_start_is_said_once(inside: Inside, lamp: str) -> None:
+    inside.ours.off_is_known = False  # as when the webui starts
+    inside.ours.settings.switch(False)
+    inside.ours.current.switch(False)
+    for _ in range(2):
+        inside.complete(BEFORE + lamp + AFTER)
+    assert len(inside.said) == 1 and "switched off" in inside.said[0]
+    inside.ours.desk.switch(True)
+    inside.complete(BEFORE + "<<sp:lamb>>" + AFTER)
+    assert len(inside.said) == 2, "everything else is said as ever"
 
 
 # ---- files
@@ -252,6 +267,17 @@ def test_a_list_names_a_file_once(inside: Inside) -> None:
     (row,) = inside.ours.desk.rows()
     assert (row.verdict, row.file) == ("unreadable", "latin.txt")
     assert row.reason == "it is not UTF-8 text (byte 3): save it as UTF-8"
+
+
+def test_files_of_other_kinds_are_named(inside: Inside, lamp: str) -> None:
+    desk = inside.ours.desk
+    before = desk.revision
+    (inside.folder / "sub").mkdir()
+    for name in ("cover.png", "sub/notes.md", ".hidden", "settings.json.unreadable1", "README"):
+        (inside.folder / name).write_text("x", "utf-8")
+    inside.ours.library.refresh()
+    assert sorted(desk.others()) == ["README", "cover.png", "sub/notes.md"]
+    assert desk.revision != before and [row.name for row in desk.rows()] == ["lamp"]
 
 
 def test_a_replaced_file_counts_at_once(inside: Inside) -> None:
@@ -377,6 +403,68 @@ def test_pins_that_would_leave_no_room_are_refused(inside: Inside) -> None:
     assert inside.ours.last.uses[0].problem and not inside.ours.last.uses[0].tokens
 
 
+@pytest.mark.parametrize("mode", ["", "chat", "instruct"])
+def test_what_is_too_long_for_the_context_is_said(inside: Inside, mode: str) -> None:
+    """Where it stands at the end of a message, the webui cuts it off before anybody else sees it."""
+    (inside.folder / "novel.txt").write_text("The sea and the snow. " * 100, "utf-8")
+    (row,) = inside.ours.desk.rows()
+    short = {"truncation_length": row.tokens, "max_new_tokens": 2}
+    text = f"{BEFORE} <<sp:novel>>"
+    inside.reply(text, mode=mode, **short) if mode else inside.complete(text, **short)
+    assert len(inside.said) == 1 and "cut off" not in inside.said[0]
+    assert f"<<sp:novel>> is left out: it needs {row.tokens} tokens" in inside.said[0]
+    assert f"the context of {row.tokens} keeps 2 for the reply" in inside.said[0]
+    assert inside.ours.desk.room("Emma", "one", "chat", row.tokens, 2).lacks(row.tokens)
+    assert not inside.ours.desk.room("Emma", "one", "chat", row.tokens + 3, 2).lacks(row.tokens)
+
+
+def test_what_the_end_of_a_message_takes_along_is_said(inside: Inside, lamp: str) -> None:
+    state = inside.state(context="", user_bio="", max_new_tokens=1, mode="chat")
+    full = inside.generation.get_encoded_length(inside.chat.generate_chat_prompt(f"Go to{lamp}", state))
+    inside.reply(f"Go to{lamp}", context="", user_bio="", max_new_tokens=1, mode="chat", truncation_length=full)
+    assert [use.tag for use in inside.ours.last.uses] == [lamp]
+    assert "cut off with the end of the message" in inside.said[-1]
+
+
+def test_health_counts_what_has_room(inside: Inside, lamp: str) -> None:
+    (inside.folder / "novel.txt").write_text("The sea and the snow. " * 100, "utf-8")
+    assert "2 soft prompts are ready" in inside.ours.desk.health("Emma", "one", "chat", 4096, 512).line
+    assert "1 soft prompt is ready" in inside.ours.desk.health("Emma", "one", "chat", 600, 512).line
+
+
+def test_a_pin_that_will_be_left_out_is_known_before(inside: Inside) -> None:
+    inside.save("small", " It was")
+    inside.save("pin", LAMP * 4)
+    desk = inside.ours.desk
+    size = len(inside.ours.library["pin"])
+    for scope in ("everywhere", "character:Emma", "chat:old"):
+        desk.pin(scope, "pin")
+        assert "may take half" in desk.left_out(scope, "pin", "Emma", "one", "chat", 2 * size + 1, 2)
+        assert not desk.left_out(scope, "pin", "Emma", "one", "chat", 2 * size + 2, 2)
+        assert not desk.left_out(scope, "small", "Emma", "one", "chat", 2 * size + 2, 2), "it is not pinned"
+        desk.unpin(scope, "pin")
+    desk.pin("everywhere", "pin")
+    desk.pin("character:Emma", "small")
+    assert desk.left_out("character:Emma", "small", "Emma", "one", "chat", 2 * size + 2, 2), "the other takes all"
+    inside.complete(BEFORE, truncation_length=2 * size + 1, max_new_tokens=2)
+    assert (
+        desk.left_out("everywhere", "pin", "Emma", "one", "chat", 2 * size + 1, 2) == inside.ours.last.uses[0].problem
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "Snow", "It was late", "It was late ", "\n", "<s>It was", "<<sp:lamp>>", "It<<sp:lamp>> was", "é…"],
+)
+def test_the_counter_shows_what_the_model_reads(inside: Inside, lamp: str, text: str) -> None:
+    """The webui's page may show a letter less: it does not ask again while an answer is on its way."""
+    inside.save("pin", " It was")
+    inside.ours.desk.pin("everywhere", "pin")
+    count = inside.module("prompts").count_tokens if inside.real else inside.generation.get_encoded_length
+    inside.complete(text)
+    assert int(count(text)) == inside.ours.last.tokens
+
+
 def test_a_pin_that_does_not_fit_takes_no_other_down(inside: Inside) -> None:
     inside.save("small", " It was")
     inside.save("pin", LAMP * 4)
@@ -414,6 +502,10 @@ def test_make_a_prompt_from_a_sentence(inside: Inside) -> None:
         "<<sp:lane>>",
         "<<sp:snow>>",
     ]
+    assert inside.ours.desk.make("a  tale   of", "Snow.").name == "a tale of"
+    for name in ("..", "- /"):
+        with pytest.raises(SoftPromptError, match="A name has letters or digits"):
+            inside.ours.desk.make(name, "Snow.")
     inside.complete(BEFORE + "<<sp:harbour>>")
     assert [(use.tag, use.tokens) for use in inside.ours.last.uses] == [("<<sp:harbour>>", row.tokens)]
 
@@ -559,7 +651,23 @@ def test_a_pin_of_another_chat_can_be_taken_away(inside: Inside, lamp: str) -> N
     inside.ours.desk.pin("chat:old", "lamp")
     scopes = inside.ours.desk.scopes("Emma", "new", "chat")
     assert [scope.key for scope in scopes] == ["everywhere", "character:Emma", "chat:new", "chat:old"]
-    assert [row.pinned for row in inside.ours.desk.rows()] == ["in a chat"]
+    assert [scope.label for scope in scopes] == ["everywhere", "with Emma", "in this chat", "in the chat old"]
+
+
+def test_a_chat_is_named_with_whom_it_was(inside: Inside, lamp: str) -> None:
+    for name in ("Tom", "Ada"):
+        folder = inside.user_data / "logs" / "chat" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "old[1].json").write_text("{}", "utf-8")
+    for key in ("chat:old[1]", "chat:../../old[1]"):
+        inside.ours.desk.pin(key, "lamp")
+    labels = [scope.label for scope in inside.ours.desk.scopes("Emma", "new", "chat")[3:]]
+    assert labels == ["in the chat old[1] with Ada and Tom", "in the chat ../../old[1]"]
+
+
+def test_in_instruct_mode_a_character_can_be_pinned_for(inside: Inside) -> None:
+    labels = [scope.label for scope in inside.ours.desk.scopes("Emma", "new", "instruct")]
+    assert labels == ["everywhere", "with Emma, which counts in chat and chat-instruct only", "in this chat"]
 
 
 def test_a_name_that_no_folder_shows_is_refused(inside: Inside) -> None:
@@ -586,9 +694,10 @@ def test_logits_without_samplers_say_what_they_leave_out(inside: Inside) -> None
     assert "nobody" in inside.said[-1]
     inside.ours.desk.switch(False)
     inside.module("logits").get_next_logits(BEFORE + "<<sp:nobody>>", inside.state(), False, "", return_dict=True)
-    assert "switched off" in inside.said[-1]
+    assert "switched off" in inside.ours.last.uses[0].problem
+    inside.ours.last = Request()
     inside.complete(BEFORE, negative_prompt="<<sp:nobody>>", guidance_scale=2)
-    assert "switched off" in inside.said[-1] and len(inside.said) == 3
+    assert "switched off" in inside.ours.last.uses[0].problem and len(inside.said) == 1
 
 
 # ---- tags that the model writes itself

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Verdict = Literal[
-    "fits", "relative", "unknown", "text", "stranger", "width", "unreadable", "shadowed", "missing", "no model"
-]
+    "fits", "relative", "unknown", "text", "stranger", "width", "unreadable", "shadowed", "missing", "no model",
+    "long", "off", "refused",
+]  # fmt: skip
+"""Of a file for the loaded model. The last three a panel finds: no room, switched off, a model that takes no tags."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,10 @@ class Health:
 
 @dataclass(frozen=True)
 class Row:
-    """One file of the library as a panel lists it; tokens: 0 where they are not known without a model."""
+    """One file of the library as a panel lists it; tokens: 0 where they are not known without a model.
+
+    pinned: where, in words; a panel fills it in.
+    """
 
     name: str
     file: str
@@ -74,6 +79,28 @@ class Pin:
     name: str
     strength: float = 1.0
 
+    @property
+    def at(self) -> str:
+        """Behind the name of a place: " at 0.7", and nothing where it stands as it was made."""
+        return "" if self.strength == 1 else f" at {self.strength:g}"
+
+
+@dataclass(frozen=True)
+class Room:
+    """Tokens of the context, and how many of them are kept for the reply; a context of 0 is not known."""
+
+    context: int = 0
+    reply: int = 0
+
+    def lacks(self, tokens: int) -> str:
+        """Why a soft prompt of so many tokens has no place, in words; empty where it has. One is kept for the text."""
+        if not self.context or tokens < self.context - self.reply:
+            return ""
+        return (
+            f"it needs {tokens:,} tokens, and the context of {self.context:,} keeps {self.reply:,} for the reply: "
+            "shorten it, or give it a longer context"
+        )
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -97,11 +124,17 @@ class Host(Protocol):
     def revision(self) -> str:
         """Changes whenever anything below would answer differently: what a panel polls."""
 
-    def health(self) -> Health:
-        """Whether tags work now, and if not, why."""
+    def health(self, *values: Any) -> Health:
+        """Whether tags work now, and if not, why; values as of `scopes`."""
 
     def rows(self) -> Sequence[Row]:
         """Every file of the library, by name, also those that cannot be used, with the reason."""
+
+    def others(self) -> Sequence[str]:
+        """Names of files in the folder that are no soft prompts, and that nothing else is said of."""
+
+    def room(self, *values: Any) -> Room:
+        """What a prompt may take at the most; values as of `scopes`."""
 
     def last_request(self) -> Request:
         """What became of the tags of the last request."""
@@ -117,6 +150,9 @@ class Host(Protocol):
 
     def pins(self, scope: str) -> Sequence[Pin]:
         """What is pinned there."""
+
+    def left_out(self, scope: str, name: str, *values: Any) -> str:
+        """Why what is pinned there would be left out of a prompt now, in words; empty where it would stand."""
 
     def pin(self, scope: str, name: str, strength: float = 1.0) -> None:
         """Pin it there, or change its strength."""

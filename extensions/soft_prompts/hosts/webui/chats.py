@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...tags import has_tags
+from ...tags import Tag, has_tags, parse
+from ..protocol import Room
 from .nested import changed, texts
 from .settings import scopes_of
 from .shelter import Shelter
@@ -22,6 +24,8 @@ log = logging.getLogger("textgen")
 
 SCOPES = "soft_prompts_scopes"
 """Where a chat's prompt leaves in the webui's `state` which pins count for it."""
+LOST = "soft_prompts_lost"
+"""The tags of the message that is answered which the webui has cut off with its end."""
 CONTINUED = "soft_prompts_continued"
 """The beginning of a reply that is continued: the writer's, or written before."""
 _SPOKEN = ("context", "custom_system_message", "user_bio")
@@ -30,20 +34,28 @@ _SPOKEN = ("context", "custom_system_message", "user_bio")
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat's prompt while it is built, and after: scopes of its pins, and how long it may be (None: not known)."""
+    """A chat's prompt while it is built, and after: scopes of its pins, how long it may be (None: not known), and the
+    tags of the message that is answered."""
 
     scopes: tuple[str, ...]
     limit: int | None
     shelter: Shelter
+    asked: tuple[Tag, ...] = ()
     prompt: str = ""
 
 
-def limit_of(state: dict[str, Any]) -> int | None:
-    """How many tokens the webui allows for the prompt; None where this state does not say."""
+def room_in(state: Mapping[str, Any]) -> Room:
+    """The webui's context and what it keeps for the reply; nothing is known where this state does not say."""
     try:
-        return int(state["truncation_length"]) - int(state["max_new_tokens"])
+        return Room(int(state["truncation_length"]), int(state["max_new_tokens"]))
     except (KeyError, TypeError, ValueError):
-        return None
+        return Room()
+
+
+def limit_of(state: Mapping[str, Any]) -> int | None:
+    """How many tokens the webui allows for the prompt; None where this state does not say."""
+    room = room_in(state)
+    return room.context - room.reply if room.context else None
 
 
 class Chats:
@@ -77,6 +89,8 @@ class Chats:
         rows = changed(list(made[1]), chat.shelter.show) if isinstance(made, tuple) else []
         prompt = chat.shelter.show(made[0] if isinstance(made, tuple) else made)
         self._local.built = replace(chat, prompt=prompt)
+        if chat.asked:
+            state[LOST] = list((Counter(chat.asked) - Counter(_tags(prompt))).elements())
         return (prompt, rows) if isinstance(made, tuple) else prompt
 
     def _begun(
@@ -86,7 +100,7 @@ class Chats:
         character = str(state.get("character_menu") or state.get("character") or self._default())
         self.context = character if state.get("mode") != "instruct" else "", str(state.get("unique_id") or "")
         scopes = scopes_of(*self.context)
-        state[SCOPES] = scopes
+        state[SCOPES], state[LOST] = scopes, []
         history = options.get("history", state.get("history"))
         # What is continued was there before; the rest of the reply is the model's own.
         rows = history.get("internal") if options.get("_continue") and isinstance(history, dict) else None
@@ -96,9 +110,9 @@ class Chats:
         said = [user_input, history, spoken]
         if not any(map(has_tags, texts(said))):
             return Chat(tuple(scopes), limit_of(state), Shelter([])), user_input, state, options
-        shelter = Shelter([*texts(said), *texts(state)])
+        shelter, asked = Shelter([*texts(said), *texts(state)]), tuple(_tags(user_input))
         user_input, history, spoken = changed(said, shelter.hide)
-        chat = Chat(tuple(scopes), limit_of(state), shelter)
+        chat = Chat(tuple(scopes), limit_of(state), shelter, asked)
         return chat, user_input, {**state, **spoken}, {**options, "history": history}
 
     def _read(self, history: Any) -> Any:
@@ -107,6 +121,10 @@ class Chats:
         if not rows or not any(map(has_tags, texts([row[1:2] for row in rows]))):
             return history
         return {**history, "internal": [[*row[:1], self._written.as_text(row[1], 0), *row[2:]] for row in rows]}
+
+
+def _tags(text: str) -> list[Tag]:
+    return [piece for piece in parse(text) if isinstance(piece, Tag)] if has_tags(text) else []
 
 
 def scopes_in(state: dict[str, Any]) -> Sequence[str] | None:

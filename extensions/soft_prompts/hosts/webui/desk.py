@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -12,14 +13,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ...container import write_atomically
-from ...errors import InvalidFile, SoftPromptError
+from ...errors import InvalidFile, InvalidPrompt, SoftPromptError
 from ...formats import load_any, text
 from ...library import Entry
 from ...prompt import TextPrompt
-from ...tags import Tag, parse
-from ..protocol import EVERYWHERE, Health, Pin, Request, Row, Scope, Verdict
+from ...tags import Tag, name_problem, parse
+from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope, Verdict
 from . import contract
-from .settings import scopes_of
+from .chats import room_in
+from .settings import NAME, scopes_of
 
 if TYPE_CHECKING:
     from .host import Webui
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("textgen")
 
-_CONTEXT = ("character_menu", "unique_id", "mode")
-"""Components of the webui's interface that say which character and chat a pin is for."""
+_CONTEXT = ("character_menu", "unique_id", "mode", "truncation_length", "max_new_tokens")
+"""Components of the webui's interface that say which character and chat a pin is for, and how long a prompt may be."""
 
 
 class Desk:
@@ -38,6 +40,7 @@ class Desk:
         self._webui = webui
         self._rows: tuple[str, list[Row]] = ("", [])
         self._lock = threading.Lock()
+        self._places: dict[str, str] = {}
 
     @property
     def folder(self) -> str:
@@ -59,10 +62,11 @@ class Desk:
         """Turn all soft prompts on or off, and remember it."""
         self._webui.current.switch(on)
         self._webui.settings.switch(on)
+        self._webui.off_is_known = not on
 
     # ---- health
 
-    def health(self) -> Health:
+    def health(self, *values: Any) -> Health:
         """Whether tags work now, and why not."""
         current = self._webui.current
         details = tuple(self._details())
@@ -78,7 +82,8 @@ class Desk:
                     "have none, and so no Transformers loader. A full installation of the webui has it."
                 )
             return Health("waiting", words, details)
-        usable = sum(row.usable for row in self.rows())
+        room = self.room(*values)
+        usable = sum(row.usable and not room.lacks(row.tokens) for row in self.rows())
         many = "1 soft prompt is" if usable == 1 else f"{usable or 'No'} soft prompts are"
         words = (
             f"Tags work. {many} ready for the loaded model." if self.rows() else "Tags work. The library is empty yet."
@@ -124,11 +129,20 @@ class Desk:
                 self._rows = listing, [self._row(entry) for entry in self._webui.library.entries()]
             return self._rows[1]
 
+    def others(self) -> Sequence[str]:
+        """Names of files in the folder that are no soft prompts."""
+        # What was set aside of the settings is ours.
+        return [each for each in self._webui.library.others() if not each.startswith(NAME)]
+
     def make(self, name: str, sentence: str) -> Row:
         """A text prompt, which any model can use as it is; raises SoftPromptError for a name or a text that is none."""
         # A pasted tag, or a file's name, is as good as the name itself.
         name = name.strip().removesuffix(".txt")
         name = next((piece.name for piece in parse(name) if isinstance(piece, Tag)), name)
+        # Two spaces are read as one.
+        name = re.sub(" +", " ", name)
+        if (problem := name_problem(name)) and not any(map(str.isalnum, name)):
+            raise InvalidPrompt(f"“{name}” cannot name a soft prompt: {problem}. A name has letters or digits")
         prompt = TextPrompt(name, sentence.strip())
         path = self._webui.folder / f"{prompt.name}.txt"
         if prompt.name in self._webui.library or path.exists():
@@ -144,11 +158,7 @@ class Desk:
     def _row(self, entry: Entry) -> Row:
         tokens, verdict, reason = self._judge(entry)
         file = entry.path.relative_to(self._webui.folder).as_posix()
-        choices = self._webui.settings.choices
-        pinned = {} if entry.shadowed_by or entry.problem else choices.pins
-        where = [scope for scope, pins in pinned.items() if any(pin.name == entry.name for pin in pins)]
-        words = ", ".join(dict.fromkeys(_label(scope, "in a chat") for scope in where))
-        return Row(entry.name, file, tokens, verdict, reason, entry.metadata.get("description", ""), words)
+        return Row(entry.name, file, tokens, verdict, reason, entry.metadata.get("description", ""))
 
     def _judge(self, entry: Entry) -> tuple[int, Verdict, str]:
         if entry.problem:
@@ -179,7 +189,7 @@ class Desk:
     def _listing(self) -> str:
         webui = self._webui
         webui.settings.choices  # noqa: B018 - looks at the file, which may have been changed by hand
-        return f"{webui.library.revision}.{webui.current.revision}.{webui.settings.revision}"
+        return f"{webui.library.revision}.{webui.current.revision}.{webui.settings.revision}.{self.others()}"
 
     # ---- pins
 
@@ -190,19 +200,49 @@ class Desk:
 
     def scopes(self, *values: Any) -> Sequence[Scope]:
         """Everywhere, with the character and in the chat that the interface shows, or that was worked on last."""
-        if values:
-            character, chat = (values[0] if values[2] != "instruct" else "", values[1])
-        else:
-            character, chat = self._webui.chats.context
-        here = scopes_of(character or "", chat or "")
+        here = self._here(values)
+        instruct = bool(values) and values[2] == "instruct"
         # Where something is pinned already, it can also be taken away.
-        others = [key for key in self._webui.settings.choices.pins if key not in here]
-        labels = [_label(key) for key in here] + [_label(key, f"in the chat {key[5:]}") for key in others]
-        return [Scope(key, label) for key, label in zip([*here, *others], labels, strict=True)]
+        keys = [*here, *(key for key in self._webui.settings.choices.pins if key not in here)]
+        return [Scope(key, self._label(key, here, instruct)) for key in keys]
+
+    def _here(self, values: Sequence[Any]) -> list[str]:
+        character, chat = values[:2] if values else self._webui.chats.context
+        return scopes_of(character or "", chat or "")
+
+    def _label(self, key: str, here: Sequence[str], instruct: bool) -> str:
+        kind, _, name = key.partition(":")
+        if kind == "character":
+            return f"with {name}{', which counts in chat and chat-instruct only' if instruct else ''}"
+        if kind == "chat":
+            return "in this chat" if key in here else f"in the chat {name}{self._partner(name)}"
+        return EVERYWHERE.label
+
+    def _partner(self, chat: str) -> str:
+        """Whom a chat of another time was with, as the webui's logs are laid; they are asked once."""
+        if chat not in self._places and not set(chat) & set("/\\"):
+            logs = self._webui.folder.parent / "logs" / "chat"
+            found = sorted(each.parent.name for each in logs.glob("*/*.json") if each.stem == chat)
+            self._places[chat] = f" with {' and '.join(found)}" if found else ""
+        return self._places.get(chat, "")
 
     def pins(self, scope: str) -> Sequence[Pin]:
         """What is pinned there."""
         return self._webui.settings.choices.pins.get(scope, ())
+
+    def left_out(self, scope: str, name: str, *values: Any) -> str:
+        """Why a pin would be left out of a prompt now; asked as the prompt asks, with what is pinned around it."""
+        here, room = self._here(values), self.room(*values)
+        around = here[: here.index(scope) + 1] if scope in here else [EVERYWHERE.key, scope]
+        pins = self._webui.settings.pins(around)
+        uses = self._webui.pins(around, room.context - room.reply if room.context else None)[1]
+        problems = {pin.name: use.problem for pin, use in zip(pins, uses, strict=False)}
+        return self._webui.words(problems.get(name, ""))
+
+    def room(self, *values: Any) -> Room:
+        """What the interface allows a prompt, or without one the webui's settings."""
+        given = dict(zip(_CONTEXT, values, strict=False)) or self._webui.shared.settings
+        return room_in(given)
 
     def pin(self, scope: str, name: str, strength: float = 1.0) -> None:
         """Pin it; raises UnknownPrompt for a name that the library lacks."""
@@ -220,11 +260,6 @@ class Desk:
     def on_warning(self, show: Callable[[str], None]) -> None:
         """`show` is called with every warning."""
         self._webui.on_warning(show)
-
-
-def _label(scope: str, chat: str = "in this chat") -> str:
-    kind, _, name = scope.partition(":")
-    return {"character": f"with {name}", "chat": chat}.get(kind, EVERYWHERE.label)
 
 
 def _installed(package: str) -> bool:

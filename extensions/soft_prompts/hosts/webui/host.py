@@ -9,9 +9,10 @@ import html
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ...errors import InvalidPrompt, SoftPromptError
@@ -21,11 +22,11 @@ from ...watch import Watch
 from ..protocol import EVERYWHERE, Request, Use
 from . import contract
 from .budget import affordable
-from .chats import CONTINUED, Chats, limit_of, scopes_in
+from .chats import CONTINUED, LOST, Chats, limit_of, room_in, scopes_in
 from .desk import Desk
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
-from .outcome import elsewhere, lookalikes, outcome
+from .outcome import cut, elsewhere, lookalikes, outcome
 from .patches import Patches
 from .refused import tags_of
 from .settings import NAME, Settings
@@ -48,6 +49,8 @@ class Webui:
         self.watch = Watch(self.library)
         self.desk = Desk(self)
         self.last = Request()
+        self.off_is_known = False
+        """Whether the writer knows that soft prompts are off: whoever has switched them off needs no warning of it."""
         self.started = False
         self._show: Callable[[str], None] | None = None
         self._params: dict[str, Any] = {}
@@ -136,7 +139,7 @@ class Webui:
             if new.shape != ids.shape and state.get("auto_max_new_tokens"):
                 new = served.allow(new, state["truncation_length"] - new.shape[-1])
             ids = new
-        self.note(prompt, ids, pinned, negative=negative)
+        self.note(prompt, ids, pinned, state)
         return ids
 
     def answered(self, reply: str, state: dict[str, Any], is_chat: bool) -> None:
@@ -158,8 +161,9 @@ class Webui:
                 found = served.place(tag).ids if served else range(0)
                 if limit is not None and not affordable(len(ids) + len(found), limit):
                     raise InvalidPrompt(
-                        f"it needs {len(found):,} tokens, and all that is pinned may take half of a prompt, "
-                        f"which has room for {limit:,} beside the reply"
+                        f"it needs {len(found):,} tokens, and all that is pinned together may take half of the "
+                        f"{limit:,} that a prompt may have beside the reply; a shorter one helps, or fewer pins, or a "
+                        "longer context"
                     )
                 ids += found
                 uses.append(Use(str(tag), len(found), pinned=True))
@@ -191,14 +195,24 @@ class Webui:
         """`show` is called with every warning, in the thread of the request that it is about."""
         self._show = show
 
-    def note(self, prompt: str, ids: Any, pinned: tuple[Use, ...] = (), negative: str = "", hidden: int = 0) -> None:
+    def note(
+        self,
+        prompt: str,
+        ids: Any,
+        pinned: tuple[Use, ...] = (),
+        state: Mapping[str, Any] = MappingProxyType({}),
+        hidden: int = 0,
+    ) -> None:
         """What the model is given now, for the panel and the log; hidden: tokens of pins that are not in `ids`."""
         served = self.current.answers
-        uses = pinned
+        uses, room = pinned, room_in(state)
+        negative, lost = str(state.get("negative_prompt") or ""), state.get(LOST) or ()
         if served is not None and (has_tags(prompt) or has_tags(negative)):
             reached = served.reached(ids)[0 if hidden else sum(not use.problem for use in pinned) :]
-            uses = outcome(prompt, reached, served.place, pinned)
+            uses = outcome(prompt, reached, served.place, pinned, room)
             uses += elsewhere(negative, served.place, "negative prompt")
+        if served is not None and lost:
+            uses += cut(lost, served.place, room)
         if served is not None and "<<" in prompt:
             uses += lookalikes(prompt)
         self._keep(Request(ids.shape[-1] + hidden, uses, time.time()))
@@ -215,6 +229,10 @@ class Webui:
     def _keep(self, request: Request) -> None:
         uses = tuple(replace(use, problem=self.words(use.problem)) for use in request.uses)
         self.last = replace(request, uses=uses)
+        off = not self.desk.on
+        if off and self.off_is_known:
+            return
+        self.off_is_known = off
         for use in uses:
             if use.problem:
                 fact = use.tokens or use.problem.startswith("it was ")

@@ -9,17 +9,20 @@ from collections.abc import Callable, Sequence
 from ...errors import SoftPromptError
 from ...slots import Slot
 from ...tags import Tag, parse, replace, suggest_name
-from ..protocol import Use
+from ..protocol import Room, Use
 
 _NEARLY = re.compile(r"<<\s*sp\s*:[^<>:\n]{1,80}(?::[^<>:\n]{1,12})?>>", re.IGNORECASE)
 Place = Callable[[Tag], Slot]
+ANY = Room()
 
 
-def outcome(prompt: str, reached: Sequence[Slot], place: Place, pinned: Sequence[Use] = ()) -> tuple[Use, ...]:
+def outcome(
+    prompt: str, reached: Sequence[Slot], place: Place, pinned: Sequence[Use] = (), room: Room = ANY
+) -> tuple[Use, ...]:
     """A Use for each tag of the prompt, the pinned ones first; reached: what the model was given, pins left out."""
     written = Counter(piece for piece in parse(prompt) if isinstance(piece, Tag))
     left = list(reached)
-    return (*pinned, *(_use(tag, times, left, place) for tag, times in written.items()))
+    return (*pinned, *(_use(tag, times, left, place, room) for tag, times in written.items()))
 
 
 def elsewhere(text: str, place: Place, where: str) -> tuple[Use, ...]:
@@ -28,6 +31,17 @@ def elsewhere(text: str, place: Place, where: str) -> tuple[Use, ...]:
     reached = [slot for tag in written.elements() if (slot := _placed(tag, place)[0])]
     uses = (_use(tag, times, reached, place) for tag, times in written.items())
     return tuple(Use(f"{use.tag} in the {where}", use.tokens, use.times, False, use.problem) for use in uses)
+
+
+def cut(lost: Sequence[Tag], place: Place, room: Room) -> tuple[Use, ...]:
+    """The Uses of tags that never came into the prompt, because the message in which they stand was cut."""
+    uses = []
+    for tag, times in Counter(lost).items():
+        slot, problem = _placed(tag, place)
+        problem = problem or room.lacks(len(slot.ids) if slot else 0)
+        problem = problem or "it was cut off with the end of the message, which is longer than the context allows"
+        uses.append(Use(tag.text or str(tag), 0, times, problem=problem))
+    return tuple(uses)
 
 
 def lookalikes(prompt: str) -> tuple[Use, ...]:
@@ -47,7 +61,7 @@ def _meant(text: str) -> str:
     return f"<<sp:{suggest_name(name.strip())}{':' + strength if re.fullmatch(r'-?[0-9.]+', strength) else ''}>>"
 
 
-def _use(tag: Tag, times: int, left: list[Slot], place: Place) -> Use:
+def _use(tag: Tag, times: int, left: list[Slot], place: Place, room: Room = ANY) -> Use:
     """Takes what it finds out of `left`, because two names may have one content, and so one slot."""
     written = tag.text or str(tag)
     slot, problem = _placed(tag, place)
@@ -57,6 +71,8 @@ def _use(tag: Tag, times: int, left: list[Slot], place: Place) -> Use:
         left.remove(each)
     cost = sum(len(each.ids) for each in kept)
     if slot is None and not kept:
+        return Use(written, 0, times, problem=problem)
+    if slot is not None and not kept and (problem := room.lacks(len(slot.ids))):
         return Use(written, 0, times, problem=problem)
     if len(kept) < times:
         lost = "it was" if times == 1 else f"{times - len(kept)} of {times} were"
