@@ -667,7 +667,7 @@ def test_a_chat_is_named_with_whom_it_was(inside: Inside, lamp: str) -> None:
 
 def test_in_instruct_mode_a_character_can_be_pinned_for(inside: Inside) -> None:
     labels = [scope.label for scope in inside.ours.desk.scopes("Emma", "new", "instruct")]
-    assert labels == ["everywhere", "with Emma, which counts in chat and chat-instruct only", "in this chat"]
+    assert labels == ["everywhere", "with Emma (not in instruct mode)", "in this chat"]
 
 
 def test_a_name_that_no_folder_shows_is_refused(inside: Inside) -> None:

@@ -79,6 +79,19 @@ class Page:
         box.send_keys(words)
         return box
 
+    def set_number(self, label: str, value: str) -> str:
+        """A field of the Parameters tab; gives what stood there."""
+        self.tab("Parameters")
+        code = """
+            const label = [...document.querySelectorAll("label")].find((each) => each.innerText.includes(arguments[0]))
+            const field = label?.querySelector("input")
+            field?.select()
+            return field?.value
+        """
+        was = until(lambda: self.driver.execute_script(code, label))
+        self.driver.switch_to.active_element.send_keys(value, "\ue004")
+        return str(was)
+
     def text(self) -> str:
         return str(self.driver.execute_script("return document.body.innerText"))
 
@@ -137,6 +150,38 @@ def test_a_wrong_name_is_a_toast(page: Page) -> None:
     words = page.shown(".toast-body, .toast-wrap")[0].text
     assert "did you mean 'lamp'" in words and "user_data/soft_prompts" in words
     page.picture("toast")
+
+
+def test_the_context_of_the_page_is_the_one_that_counts(page: Page, stocked: Path) -> None:
+    (stocked / "soft_prompts" / "novel.txt").write_text("The sea and the snow. " * 600, "utf-8")
+    page.tab("Soft prompts")
+    listed = (
+        "return [...document.querySelectorAll('.sp-row')].find((row) => row.innerText.includes('novel'))?.innerText"
+    )
+    assert until(lambda: "too long for this context" in (page.driver.execute_script(listed) or ""))
+    was = page.set_number("Truncate the prompt", "16384")
+    page.tab("Soft prompts")
+    assert until(lambda: "plain text, any model" in page.driver.execute_script(listed))
+    page.set_number("Truncate the prompt", was)
+    (stocked / "soft_prompts" / "novel.txt").unlink()
+
+
+def test_the_counter_shows_pins_too(page: Page) -> None:
+    page.tab("Soft prompts")
+    page.driver.execute_script("arguments[0].click()", until(lambda: page.shown(".sp-row"))[0])
+    page.press("Pin")
+    assert until(lambda: "pinned everywhere" in page.text())
+    box = page.type("It was lat")
+    # The webui's counter asks for nothing while an answer is on its way: what is typed meanwhile is not counted.
+    time.sleep(2)
+    box.send_keys("e")
+    time.sleep(2)
+    counter = page.driver.execute_script("return document.querySelector('#notebook-token-counter').innerText").strip()
+    page.press("Generate")
+    page.tab("Soft prompts")
+    assert until(lambda: f"a prompt of {counter} tokens" in page.text()), (counter, page.text())
+    page.press("Unpin")
+    assert until(lambda: "No longer pinned" in page.text())
 
 
 def test_tags_can_be_read_in_a_chat(page: Page) -> None:

@@ -213,7 +213,7 @@ class Desk:
     def _label(self, key: str, here: Sequence[str], instruct: bool) -> str:
         kind, _, name = key.partition(":")
         if kind == "character":
-            return f"with {name}{', which counts in chat and chat-instruct only' if instruct else ''}"
+            return f"with {name}{' (not in instruct mode)' if instruct else ''}"
         if kind == "chat":
             return "in this chat" if key in here else f"in the chat {name}{self._partner(name)}"
         return EVERYWHERE.label
