@@ -64,6 +64,7 @@ OTHERS = {  # what is neither ours nor of the standard library -> who may import
     "transformers": TORCH,
     "tokenizers": TORCH,
     "accelerate": ["trainer*"],
+    "psutil": ["trainer*"],
     "safetensors": ["trainer*", "demo.build"],
     "gradio": ["panel", "trainer.tab"],
     "modules": ["hosts.webui*"],

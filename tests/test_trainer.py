@@ -74,8 +74,7 @@ def test_the_model_is_as_before(make: Callable[..., Any], tokenizer: Any, text: 
     training = Training(model, tokenizer, Finetune(text), **SMALL)
     assert flags(model) == before
     for step in training:
-        assert not any(weight.requires_grad for weight in model.parameters())
-        assert not model.training
+        assert flags(model) == before
         assert torch.is_grad_enabled()
         if step.number == 5:
             break
@@ -195,7 +194,7 @@ def test_what_cannot_be_trained(model: Any, tokenizer: Any, text: Corpus, tmp_pa
     broken = Training(model, tokenizer, Finetune(text), **SMALL)
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="the loss of step 1 is nan"):
+    with pytest.raises(TrainingError, match="before the first step the loss is nan: load the model in another type"):
         list(broken)
     assert flags(model) == before
     assert issubclass(TrainingError, SoftPromptError)

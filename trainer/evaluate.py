@@ -1,14 +1,24 @@
-"""`nats(rows, blocks, vectors)`: how well a model predicts a text it has not seen, with and without a prompt."""
+"""`report(reader, lesson, vectors)`: how good a prompt is on what the training never saw, and what it costs.
+
+A prompt is compared with nothing, with the text itself in the context, and with the fair rival: that text cut to as
+many tokens as the prompt has. All are read in the same way, for a text is the vectors of its tokens.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 
-from ..hosts.hf.view import device_of
+from .batch import Batch, Rows
+from .objectives import Objective, cross_entropy, divergence
+from .reader import Reader
+from .writing import write
+
+SAID = 8
+"""Tokens that a wrong answer may be longer than the right one before it is cut."""
 
 
 @dataclass(frozen=True)
@@ -18,41 +28,132 @@ class HeldOut:
     base: float
     prompt: float
 
+    @property
+    def gained(self) -> float:
+        """Nats per token that the prompt saves."""
+        return self.base - self.prompt
 
-class Rows:
-    """`rows.loss(vectors, blocks)`: rows of [head][soft prompt][text] for one frozen model, as they stand in use.
 
-    head: what the tokenizer puts before a text, BOS or nothing. The vectors are given as embeddings, so the model need
-    not be attached, and a gradient can reach them.
+@dataclass(frozen=True)
+class Reading:
+    """What stands before the test texts: a name for people, and (tokens, width) vectors, or None for nothing."""
+
+    name: str
+    vectors: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a report. tokens: of context. nats: per token, or of divergence from the teacher where one taught.
+
+    bits: per byte of the text. answers: nats per token of right answers. recall: share of answers said right, greedily.
     """
 
-    def __init__(self, model: Any, embedding: torch.nn.Module, head: list[int]) -> None:
-        self._model = model
-        self._embedding = embedding
-        self._head = head
+    name: str
+    tokens: int
+    nats: float
+    bits: float | None = None
+    answers: float | None = None
+    recall: float | None = None
 
-    def loss(self, vectors: torch.Tensor | None, blocks: torch.Tensor) -> torch.Tensor:
-        """Mean nats per token over all of `blocks`, (batch, length) ids; vectors: (tokens, width) or None."""
-        count, length = blocks.shape
-        with torch.no_grad():
-            head = self._embed(torch.tensor([self._head], dtype=torch.long).expand(count, -1))
-            text = self._embed(blocks)
-        parts = [head, text]
-        if vectors is not None:
-            parts.insert(1, vectors.to(text.device, text.dtype).expand(count, -1, -1))
-        logits = self._model(inputs_embeds=torch.cat(parts, dim=1), use_cache=False).logits
-        # The first token of a block is predicted from BOS or the prompt. Where the bare text has nothing before it,
-        # that token counts in neither case, so that both are measured on the same ones.
-        counted = length if self._head else length - 1
-        predicted = logits[:, -counted - 1 : -1]
-        wanted = blocks[:, -counted:].to(logits.device)
-        return F.cross_entropy(predicted.flatten(0, 1).float(), wanted.flatten())
 
-    def nats(self, vectors: torch.Tensor | None, blocks: torch.Tensor, batch: int = 8) -> float:
-        """Mean nats per token, without gradients, `batch` rows at a time."""
-        with torch.no_grad():
-            chunks = [(len(chunk), float(self.loss(vectors, chunk))) for chunk in blocks.split(batch)]
-        return sum(count * loss for count, loss in chunks) / len(blocks)
+@dataclass(frozen=True)
+class Answer:
+    """One held-out call: whether the model's likeliest answer behind the prompt is the right one, and what it said."""
 
-    def _embed(self, ids: torch.Tensor) -> torch.Tensor:
-        return self._embedding(ids.to(device_of(self._embedding)))  # type: ignore[no-any-return]
+    call: str
+    response: str
+    said: str
+    right: bool
+    nats: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """lines: nothing, the text in its forms, the soft prompt last. answers: per held-out call, of the soft prompt.
+
+    unrelated: KL to the bare model on text which that writes by itself, nats per token: what the prompt costs there.
+    """
+
+    method: str
+    lines: tuple[Line, ...]
+    answers: tuple[Answer, ...]
+    unrelated: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def held_out(self) -> HeldOut:
+        """The first line and the last."""
+        return HeldOut(self.lines[0].nats, self.lines[-1].nats)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row of answers: right greedily, and the nats of all its tokens together."""
+
+    right: bool
+    nats: float
+    tokens: int
+
+
+def mean(reader: Reader, vectors: torch.Tensor | None, objective: Objective, batch: Batch, micro: int) -> float:
+    """The mean of `objective` over all that counts, without gradients, `micro` rows at a time."""
+    with torch.no_grad():
+        totals = [float(objective(reader, vectors, part)) for part in batch.split(micro)]
+    return sum(totals) / batch.count
+
+
+def answers(reader: Reader, vectors: torch.Tensor | None, rows: Rows, micro: int) -> list[Measured]:
+    """Each row's counted tokens as an answer: right where every one of them is the likeliest."""
+    found: list[Measured] = []
+    with torch.no_grad():
+        for part in rows.all.split(micro):
+            features, wanted = reader.features(vectors, part), part.wanted
+            for length in part.counted.sum(1).tolist():
+                logs = torch.log_softmax(reader.logits(features[:length]).float(), dim=-1).cpu()
+                mine, features, wanted = wanted[:length], features[length:], wanted[length:]
+                nats = -float(logs.gather(-1, mine.unsqueeze(-1)).sum())
+                found.append(Measured(bool((logs.argmax(-1) == mine).all()), nats, length))
+    return found
+
+
+def nats_of(measured: Sequence[Measured]) -> float:
+    """Nats per token over all answers."""
+    return sum(each.nats for each in measured) / max(1, sum(each.tokens for each in measured))
+
+
+def recall_of(measured: Sequence[Measured]) -> float:
+    """The share of right ones."""
+    return sum(each.right for each in measured) / max(1, len(measured))
+
+
+def said(reader: Reader, tokenizer: object, vectors: torch.Tensor | None, rows: Rows, number: int) -> str:
+    """What the model says greedily where row `number`'s answer should stand."""
+    row = rows.rows[number]
+    start, stop = row.counted
+    (ids,) = write(reader, vectors, [row.ids[:start]], stop - start + SAID, temperature=0)
+    before, whole = (tokenizer.decode(list(each)) for each in (row.ids[:start], row.ids[:start] + tuple(ids)))  # type: ignore[attr-defined]
+    return str(whole[len(before) :])
+
+
+def bits_per_byte(nats: float, tokens: int, size: int) -> float:
+    """Of a text of `size` bytes and `tokens` tokens: comparable between models of different vocabularies."""
+    return nats * tokens / size / math.log(2)
+
+
+__all__ = [
+    "Answer",
+    "HeldOut",
+    "Line",
+    "Measured",
+    "Reading",
+    "Report",
+    "answers",
+    "bits_per_byte",
+    "cross_entropy",
+    "divergence",
+    "mean",
+    "nats_of",
+    "recall_of",
+    "said",
+]

@@ -10,68 +10,43 @@ import datetime
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 
 from ..errors import TrainingError
-from ..hosts.hf.view import codec_of, embedded, evaluating, origin_of, text_embedding, unwrap
-from ..prompt import MOST_TOKENS, SoftPrompt, check_name
-from .data import Corpus
-from .evaluate import HeldOut, Rows
+from ..hosts.hf.view import origin_of
+from ..prompt import SoftPrompt, check_name
+from .checkpoint import Keeper, State
+from .engine import Engine
+from .evaluate import HeldOut, Report
+from .fitting import Estimate, estimate
+from .initial import Start, from_words
+from .lesson import Watch, Written
+from .reader import Reader
+from .settings import Settings
+from .tasks import Task
+from .writing import write
 
+SAVED = 15.0
+"""Seconds between two checkpoints, at most a step more; each look at the validation part makes one, too."""
 
-@dataclass(frozen=True)
-class Finetune:
-    """`Finetune("noir.txt")` or `Finetune(Corpus(text))`: learn how this text is written."""
+_HOPELESS = 10
+"""Steps in a row without a finite loss, after which a training ends."""
 
-    source: str | Path | Corpus
-
-    def corpus(self) -> Corpus:
-        """The text, read now; raises InvalidFile."""
-        return self.source if isinstance(self.source, Corpus) else Corpus.read(self.source)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """tokens: vectors of the prompt. rate: peak, in RMS of the token embeddings. batch: rows of `block` tokens a step.
-
-    warmup and floor: shares of the steps and of the rate. validate: steps between looks at the validation part.
-    """
-
-    tokens: int = 20
-    steps: int = 300
-    batch: int = 8
-    block: int = 256
-    rate: float = 0.4
-    warmup: float = 0.06
-    floor: float = 0.05
-    clip: float = 1.0
-    validate: int = 25
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("tokens", "steps", "batch", "block", "validate"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise TrainingError(f"{name}={value!r}: it must be a whole number, 1 or more")
-        if self.tokens > MOST_TOKENS:
-            raise TrainingError(f"tokens={self.tokens}: a soft prompt has {MOST_TOKENS:,} at most, and 20 to 64 do")
-        if not 0 < self.rate < math.inf:
-            raise TrainingError(f"rate={self.rate}: it must be a positive number; 0.4 serves most models")
-        if not (0 <= self.warmup <= 1 and 0 <= self.floor <= 1 and self.clip > 0):
-            raise TrainingError("warmup and floor are shares between 0 and 1, and clip is a positive number")
+_LOST = 2.0
+"""Nats per token above the beginning, at which a run has diverged."""
 
 
 @dataclass(frozen=True)
 class Step:
     """One step, done: number counts from 1 to steps; loss, validation and best so far in nats per token.
 
-    rate: as it was applied. validation: only where it was looked at. best: the initial prompt counts, too.
+    rate: as it was applied. validation: only where it was looked at. best: the initial prompt counts, too. tokens: that
+    counted, of all processes. skipped: why the step changed nothing, or empty.
     """
 
     number: int
@@ -81,149 +56,287 @@ class Step:
     seconds: float
     best: float
     validation: float | None = None
+    tokens: int = 0
+    skipped: str = ""
 
 
 class Training:
     """`training = Training(model, tokenizer, task, tokens=20)`; iterate, then `training.prompt("noir")`.
 
-    The model is frozen while the iteration runs and exactly as before afterwards, also after an exception or `break`.
-    settings: the fields of Settings. Raises TrainingError or InvalidFile, before the first step where that is possible.
+    The model is frozen within each step, and exactly as before between two of them and afterwards.
+    settings: the fields of Settings. start: what the prompt is at first (initial.py). keeper: writes checkpoints, and
+    goes on from one. lock: entered around each step, for a model that others use. watch: called with (what, done,
+    total) while the training is prepared and reported on. Raises TrainingError or InvalidFile, before the first step
+    where that is possible.
+
+    notes: what a writer should know of the data and of a run that goes on. state: all that it is between two steps.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, task: Finetune, **settings: Any) -> None:
-        self.settings = Settings(**settings)
-        self._base = unwrap(model)
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        task: Task,
+        *,
+        start: Start = from_words,
+        keeper: Keeper | None = None,
+        lock: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        watch: Watch | None = None,
+        **settings: Any,
+    ) -> None:
+        self.reader = Reader(model, tokenizer)
+        self.lesson = task.lesson(self.reader)
+        self.settings = _settings({**self.lesson.defaults, **settings})
         self._tokenizer = tokenizer
-        self._embedding = text_embedding(self._base)
-        self._corpus = task.corpus()
-        seams = codec_of(tokenizer).seams
-        self._rows = Rows(self._base, self._embedding, seams.head)
-        parts = self._corpus.parts()
-        ids = [seams.inner(part) for part in (parts.train, parts.validation, parts.test)]
-        self._train, self._validation, self._test = _blocks(ids, self.settings.block)
-        self._check_length(len(seams.head) + self.settings.tokens + self._train.shape[1])
-        self._initial, self._scale = self._start(ids[0])
+        self._keeper = keeper
+        self._lock = lock
+        self._watch = watch or (lambda what, done, total: None)
+        self._length = len(self.reader.head) + self.settings.tokens + self.lesson.fit(self.settings)
+        self._check_length()
+        self._scale = float(self.reader.embed(self.lesson.words[:4096]).square().mean().sqrt())
+        self._initial = start(self.reader, self.lesson.words, self.settings.tokens, self.settings.seed)
+        self._made_for: dict[str, str] | None = None
+        self._prepared = False
+        self.notes = list(self.lesson.notes)
         self._reset()
 
     def __iter__(self) -> Iterator[Step]:
-        chosen = self.settings
         self._reset()
-        vectors = self._initial.clone().requires_grad_(True)
-        optimizer = torch.optim.AdamW([vectors], betas=(0.9, 0.95), weight_decay=0.0)
-        order = _order(len(self._train), chosen)
-        with _frozen(self._base):
-            lowest = self._rows.nats(self._initial, self._validation)
-            for number in range(1, chosen.steps + 1):
-                started = time.monotonic()
-                rate = chosen.rate * self._scale * _schedule(number, chosen)
-                optimizer.param_groups[0]["lr"] = rate
-                # Not `backward`: it would leave gradients on an embedding that a host has set to want them.
-                with torch.enable_grad():
-                    loss = self._rows.loss(vectors, self._train[next(order)])
-                    (vectors.grad,) = torch.autograd.grad(loss, [vectors])
-                if not torch.isfinite(loss):
-                    raise TrainingError(
-                        f"the loss of step {number} is {float(loss.detach())}: try a rate below {chosen.rate}"
-                    )
-                torch.nn.utils.clip_grad_norm_([vectors], chosen.clip)
-                optimizer.step()
-                validation = None
-                if number % chosen.validate == 0 or number == chosen.steps:
-                    validation = self._rows.nats(vectors, self._validation)
-                    if validation < lowest:
-                        lowest, self._best = validation, vectors.detach().clone()
-                self.done = number
-                seconds = time.monotonic() - started
-                yield Step(number, chosen.steps, float(loss.detach()), rate, seconds, lowest, validation)
+        self._resume()
+        self.prepare()
+        state, chosen = self.state, self.settings
+        vectors = state.vectors.clone().requires_grad_(True)
+        optimizer = _optimizer(vectors, state)
+        if not state.done:
+            with self._working():
+                state.lowest = state.begun = self._validate(vectors)
+            if not math.isfinite(state.begun):
+                raise TrainingError(f"before the first step the loss is {state.begun}: {_OTHER_TYPE}")
+        saved = time.monotonic()
+        while state.done < chosen.steps and not state.ended:
+            with self._working():
+                step = self._advance(vectors, optimizer)
+            state.seconds += step.seconds
+            last = state.done == chosen.steps or state.ended
+            if step.validation is not None or last or time.monotonic() - saved > SAVED:
+                self._save(better=state.best_step == state.done)
+                saved = time.monotonic()
+            yield step
 
-    def prompt(self, name: str) -> SoftPrompt:
+    def prepare(self) -> None:
+        """Let the model write what the task needs; called before the first step, if not by you."""
+        if self._prepared:
+            return
+        kept = self._keeper is not None and self.first
+        written = self._keeper.written(self._identity) if kept and self._keeper else Written()
+        with self._working():
+            self.lesson.prepare(self.settings, self._watch, written)
+        self._prepared = True
+
+    def prompt(self, name: str, held_out: HeldOut | None = None) -> SoftPrompt:
         """The best prompt so far, with its history and its result on the test part in the metadata."""
-        held_out = self.held_out()
-        history = {
-            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "method": "finetune",
-            "settings": json.dumps(asdict(self.settings)),
-            "steps": str(self.done),
-            "data": self._corpus.digest,
-            "held_out": f"{held_out.prompt:.4f}",
-            "base": f"{held_out.base:.4f}",
-        }
-        origin = origin_of(self._base, self._tokenizer)
-        return SoftPrompt(name, self._best.numpy(), self._initial.numpy(), {**history, **origin})
+        held_out = held_out or self.held_out()
+        return self._named(name, {"held_out": f"{held_out.prompt:.4f}", "base": f"{held_out.base:.4f}"})
 
     def held_out(self) -> HeldOut:
         """Nats per token on the test part, which nothing else looks at."""
-        with evaluating(self._base):
-            return HeldOut(self._rows.nats(None, self._test), self._rows.nats(self._best, self._test))
+        self.prepare()
+        with self._working():
+            test, objective = self.lesson.test.all, self.lesson.objective
+            return HeldOut(
+                self._engine.mean(None, objective, test), self._engine.mean(self.state.best, objective, test)
+            )
+
+    def report(self) -> Report:
+        """Everything measured on the test part: nothing, the text in its forms, the prompt; and what it costs."""
+        self.prepare()
+        with self._working():
+            return self.lesson.report(self._tokenizer, self.state.best, self.settings, self._engine.rows, self._watch)
+
+    def write(self, opening: str, tokens: int = 40, seed: int = 0, prompted: bool = True) -> str:
+        """How the model goes on behind the prompt as it is now (or without it): the same for the same seed."""
+        ids = self.reader.seams.inner(opening)
+        with self._working():
+            (made,) = write(self.reader, self.state.vectors if prompted else None, [ids], tokens, seed, 0.7)
+        before, whole = (str(self._tokenizer.decode(list(each))) for each in (ids, [*ids, *made]))
+        return whole[len(before) :]
+
+    def estimate(self) -> Estimate:
+        """What a step will need in memory, before the first one."""
+        return estimate(self.reader, self._length, self.settings.batch, self.settings.recompute)
+
+    def keep(self, prompt: SoftPrompt, files: dict[str, bytes]) -> None:
+        """Write the finished prompt and its report through the keeper; raises InvalidFile."""
+        if self._keeper is not None and self.first:
+            self._keeper.finish(prompt, files)
+        self._engine.crowd.wait()
+
+    @property
+    def done(self) -> int:
+        """Steps made so far."""
+        return self.state.done
+
+    @property
+    def ended(self) -> str:
+        """Why the training ended before its last step, or empty."""
+        return self.state.ended
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that prints and writes."""
+        return self._engine.crowd.rank == 0
+
+    def _advance(self, vectors: torch.Tensor, optimizer: torch.optim.Optimizer) -> Step:
+        """One step: gradient, rate, change, and now and then a look at the validation part."""
+        state, chosen = self.state, self.settings
+        started, number = time.monotonic(), state.done + 1
+        rate = chosen.rate * self._scale * chosen.share(number)
+        optimizer.param_groups[0]["lr"] = rate
+        terms = self.lesson.terms(number, chosen)
+        loss, vectors.grad = self._engine.gradient(vectors, terms)
+        skipped = "" if _finite(loss, vectors.grad) else f"the loss or its gradient is not finite ({loss})"
+        if skipped:
+            self._skip(number)
+        else:
+            torch.nn.utils.clip_grad_norm_([vectors], chosen.clip)
+            optimizer.step()
+            state.take(vectors, optimizer.state[vectors])
+        state.done = number
+        validation = None
+        if number % chosen.validate == 0 or number == chosen.steps:
+            validation = self._validate(vectors)
+            self._judge(validation)
+        state.history.append((number, loss, validation))
+        spent, tokens = time.monotonic() - started, sum(term.batch.count for term in terms)
+        return Step(number, chosen.steps, loss, rate, spent, state.lowest, validation, tokens, skipped)
+
+    def _validate(self, vectors: torch.Tensor) -> float:
+        return self._engine.mean(vectors.detach(), self.lesson.objective, self.lesson.validation.all)
+
+    def _judge(self, validation: float) -> None:
+        """Keep the best; end where nothing gets better any more, or everything has got much worse."""
+        state = self.state
+        if validation < state.lowest:
+            state.lowest, state.best_step, state.waited = validation, state.done, 0
+            state.best = state.vectors.clone()
+            return
+        state.waited += 1
+        if not validation < state.begun + _LOST:
+            state.ended = self._diverged(f"validation went from {state.begun:.2f} to {validation:.2f} nats")
+        elif state.waited >= self.settings.patience:
+            state.ended = f"nothing got better since step {state.best_step}, and that is kept"
+
+    def _skip(self, number: int) -> None:
+        state = self.state
+        state.skipped, state.in_a_row = state.skipped + 1, state.in_a_row + 1
+        if state.in_a_row >= _HOPELESS:
+            if not state.applied:
+                raise TrainingError(f"none of the first {number} steps had a finite loss: {_OTHER_TYPE}")
+            state.ended = self._diverged(f"{_HOPELESS} steps in a row had no finite loss")
+
+    def _diverged(self, why: str) -> str:
+        return (
+            f"the training diverged: {why}. The best prompt is kept, of step {self.state.best_step}; "
+            f"try a rate below {self.settings.rate}"
+        )
 
     def _reset(self) -> None:
-        self._best = self._initial.clone()
-        self.done = 0
+        self.state = State.fresh(self._initial)
+        found = self.estimate()
+        may = self.settings.recompute is None
+        self._engine = Engine(self.reader, self.settings.micro or found.rows, found.recompute, may)
 
-    def _check_length(self, row: int) -> None:
-        longest = getattr(self._base.config.get_text_config(), "max_position_embeddings", None)
-        if longest and row > longest:
-            raise TrainingError(f"rows of {row} tokens do not fit into the model's {longest}: lower block or tokens")
+    def _resume(self) -> None:
+        if self._keeper is None:
+            return
+        state, notes = self._keeper.open(self._identity, self._machine)
+        self.notes += notes
+        if state is not None:
+            self.state = state
+            self._engine.rows, self._engine.recompute = state.rows, state.recompute
+            self.notes.append(f"going on from step {state.done} of {self.settings.steps}")
 
-    def _start(self, ids: list[int]) -> tuple[torch.Tensor, float]:
-        """(tokens of the text itself, (tokens, width) float32; RMS of the embeddings of its tokens)."""
-        generator = torch.Generator().manual_seed(self.settings.seed)
-        chosen = torch.randint(len(ids), (self.settings.tokens,), generator=generator)
-        with torch.no_grad():
-            sample = embedded(self._embedding, ids[:4096]).float()
-            initial = embedded(self._embedding, [ids[int(each)] for each in chosen]).float().cpu()
-        return initial, float(sample.square().mean().sqrt())
+    def _save(self, better: bool) -> None:
+        if self._keeper is None or not self.first:
+            return
+        prompt = None
+        if better or not self._keeper.path.exists():
+            prompt = self._named(self._keeper.name, {"validation": f"{self.state.lowest:.4f}"})
+        self.state.rows, self.state.recompute = self._engine.rows, self._engine.recompute
+        self._keeper.save(self.state, self._identity, self._machine, prompt)
+
+    def _named(self, name: str, scores: dict[str, str]) -> SoftPrompt:
+        history = {
+            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "method": self.lesson.method,
+            "settings": json.dumps(asdict(self.settings)),
+            "steps": str(self.done),
+            "data": self.lesson.digest,
+        }
+        state = self.state
+        return SoftPrompt(name, state.best.numpy(), state.initial.numpy(), {**history, **scores, **self._model})
+
+    @property
+    def _model(self) -> dict[str, str]:
+        if self._made_for is None:
+            self._made_for = origin_of(self.reader.base, self._tokenizer)
+        return self._made_for
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a training to go on."""
+        fixed = {key: value for key, value in asdict(self.settings).items() if key not in ("micro", "recompute")}
+        return {"method": self.lesson.method, "data": self.lesson.digest, "settings": fixed, **self._model}
+
+    @property
+    def _machine(self) -> dict[str, Any]:
+        """What changes the last digits."""
+        return {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "device": self.reader.device.type,
+            "processes": self._engine.crowd.count,
+        }
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._lock(), self._engine.frozen():
+            yield
+
+    def _check_length(self) -> None:
+        longest = self.reader.longest
+        if longest and self._length > longest:
+            raise TrainingError(
+                f"rows of {self._length} tokens do not fit into the model's {longest}: lower block or tokens"
+            )
 
 
-def train(model: Any, tokenizer: Any, task: Finetune, name: str, **settings: Any) -> SoftPrompt:
-    """`noir = train(model, tokenizer, Finetune("noir.txt"), name="noir", tokens=20)`; settings as in Settings."""
+def train(model: Any, tokenizer: Any, task: Task, name: str, **options: Any) -> SoftPrompt:
+    """`noir = train(model, tokenizer, Finetune("noir.txt"), name="noir", tokens=20)`; options as in Training."""
     check_name(name)
-    training = Training(model, tokenizer, task, **settings)
+    training = Training(model, tokenizer, task, **options)
     for _ in training:
         pass
     return training.prompt(name)
 
 
-@contextmanager
-def _frozen(model: torch.nn.Module) -> Iterator[None]:
-    """No weight wants a gradient and no dropout runs; both as before afterwards."""
-    wanted = [(weight, weight.requires_grad) for weight in model.parameters()]
-    try:
-        for weight, _ in wanted:
-            weight.requires_grad_(False)
-        with evaluating(model):
-            yield
-    finally:
-        for weight, flag in wanted:
-            weight.requires_grad_(flag)
+_OTHER_TYPE = "load the model in another type (bfloat16, float32)"
 
 
-def _blocks(parts: list[list[int]], length: int) -> list[torch.Tensor]:
-    """Each part as (blocks, length) ids, the rest dropped; a short text gets shorter blocks."""
-    length = min(length, *map(len, parts))
-    if length < 16:
-        raise TrainingError(
-            f"the text is too short: {sum(map(len, parts))} tokens, of which a tenth must be 16 or more; "
-            "give at least a page"
-        )
-    return [torch.tensor(ids[: len(ids) // length * length], dtype=torch.long).view(-1, length) for ids in parts]
+def _settings(given: dict[str, Any]) -> Settings:
+    known = [field.name for field in fields(Settings)]
+    if unknown := [name for name in given if name not in known]:
+        raise TrainingError(f"there is no setting {unknown[0]!r}: settings are {', '.join(known)}")
+    return Settings(**given)
 
 
-def _order(blocks: int, settings: Settings) -> Iterator[torch.Tensor]:
-    """Which blocks each step takes: all of them in a new order, again and again."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    left: list[int] = []
-    while True:
-        while len(left) < settings.batch:
-            left += torch.randperm(blocks, generator=generator).tolist()
-        yield torch.tensor(left[: settings.batch])
-        left = left[settings.batch :]
+def _optimizer(vectors: torch.Tensor, state: State) -> torch.optim.AdamW:
+    optimizer = torch.optim.AdamW([vectors], betas=(0.9, 0.95), weight_decay=0.0)
+    if state.applied:
+        moments = {"step": torch.tensor(float(state.applied)), "exp_avg": state.first, "exp_avg_sq": state.second}
+        optimizer.state[vectors] = {key: value.clone() for key, value in moments.items()}
+    return optimizer
 
 
-def _schedule(number: int, settings: Settings) -> float:
-    """The share of the peak rate at step `number`: up in a line, down in a cosine to the floor."""
-    rising = max(1, round(settings.warmup * settings.steps))
-    if number <= rising:
-        return number / rising
-    progress = (number - rising) / max(1, settings.steps - rising)
-    return settings.floor + (1 - settings.floor) * (1 + math.cos(math.pi * progress)) / 2
+def _finite(loss: float, gradient: torch.Tensor) -> bool:
+    return math.isfinite(loss) and bool(torch.isfinite(gradient).all())

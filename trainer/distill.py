@@ -1,0 +1,109 @@
+"""`DistillLesson(reader, lore, rows=192)`: to think as if a long text stood in the context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..errors import TrainingError
+from .batch import Row, Rows, order
+from .data import Lore, Pair
+from .evaluate import Answer, Line, Reading, answers, nats_of, recall_of
+from .lesson import SHORTEST, Lesson, Watch, Written, answered, ids_of, row_of
+from .objectives import Objective, Term, divergence, teach
+from .reader import Reader
+from .settings import Settings
+from .writing import write
+
+
+class DistillLesson(Lesson):
+    """Rows that the model wrote with a long text before it, and what it thought there, which is to be thought again."""
+
+    method = "distill"
+
+    def __init__(self, reader: Reader, lore: Lore, rows: int) -> None:
+        super().__init__(reader)
+        self.digest = lore.digest
+        self.notes = lore.notes
+        self.words = reader.seams.inner(lore.text)
+        if len(self.words) < SHORTEST:
+            raise TrainingError(
+                f"the text has {len(self.words)} tokens: that is short enough to stand in the context as it is"
+            )
+        self._lore = reader.embed(self.words)
+        self._count = rows
+        self._breaks = [[], reader.seams.inner("\n\n"), reader.seams.inner("\n")]
+        self._asked = lore.questions
+        first = bool(reader.head)
+        asked = [row_of(ids_of(reader, Pair("\n\n" + pair.call, pair.response))) for pair in lore.questions]
+        self._questions = Rows(asked, first) if asked else None
+
+    @property
+    def objective(self) -> Objective:
+        return divergence
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return {"tokens": max(16, len(self.words) // 10), "steps": 600, "batch": 16, "block": 112}
+
+    def fit(self, settings: Settings) -> int:
+        longest = self.reader.longest
+        row = settings.block + max(map(len, self._breaks))
+        if longest and len(self.reader.head) + len(self.words) + row > longest:
+            room = longest - len(self.reader.head) - row
+            raise TrainingError(
+                f"the text has {len(self.words)} tokens, and the model, which must read it once, takes {room} of it: "
+                "cut it into parts, and make a prompt of each"
+            )
+        return row
+
+    def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:
+        sizes = self._count, max(8, self._count // 8), max(16, self._count // 8)
+        made: list[Rows] = []
+        total, done = sum(sizes), 0
+        for part, size in enumerate(sizes):
+            rows: list[Row] = []
+            while len(rows) < size:
+                watch("the model writes with the text before it", done + len(rows), total)
+                rows += self._write(settings, part, len(rows), min(settings.batch, size - len(rows)), written)
+            done += len(rows)
+            made.append(Rows(rows, bool(self.reader.head)))
+            teach(self.reader, self._lore, made[-1], settings.batch)
+        watch("the model writes with the text before it", total, total)
+        self._train, self.validation, self.test = made
+
+    def _write(self, settings: Settings, part: int, place: int, count: int, written: Written) -> list[Row]:
+        start = self._breaks[place // settings.batch % len(self._breaks)]
+        seed = (settings.seed * 3 + part) * 100_003 + place
+        key = f"{part}-{place}"
+        found = written.load(key)
+        if found is None:
+            found = write(self.reader, self._lore, [start] * count, settings.block, seed)
+            written.save(key, found)
+        # A row that ended at once teaches that the text ends here; it has no token, so the end itself is left out.
+        rows = [Row.whole([*start, *ids], len(start)) for ids in found if ids]
+        return rows or [Row.whole([*start, *self.words[:SHORTEST]], len(start))]
+
+    def terms(self, number: int, settings: Settings) -> list[Term]:
+        return [Term(divergence, self._train.batch(order(len(self._train), settings.batch, settings.seed, number)))]
+
+    def readings(self, vectors: torch.Tensor) -> list[Reading]:
+        return [
+            Reading("nothing", None),
+            Reading("the whole text", self._lore),
+            Reading("the text, cut to the prompt's length", self._lore[: len(vectors)]),
+            Reading("soft prompt", vectors),
+        ]
+
+    def line(self, reading: Reading, micro: int) -> Line:
+        line = super().line(reading, micro)
+        if self._questions is None:
+            return line
+        measured = answers(self.reader, reading.vectors, self._questions, micro)
+        return Line(line.name, line.tokens, line.nats, answers=nats_of(measured), recall=recall_of(measured))
+
+    def answers(self, tokenizer: Any, vectors: torch.Tensor, micro: int) -> tuple[Answer, ...]:
+        if self._questions is None:
+            return ()
+        return answered(self.reader, tokenizer, vectors, self._questions, self._asked, micro)

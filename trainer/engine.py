@@ -1,0 +1,79 @@
+"""`Engine(reader, crowd).gradient(vectors, terms)`: a step's loss and gradient, in as many parts as memory asks for.
+
+A batch is divided over processes, then over parts of `rows` rows; everything is summed and divided by what the whole
+batch counts, so that neither changes what is computed.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from ..errors import TrainingError
+from .batch import Batch
+from .crowd import Crowd
+from .evaluate import mean
+from .fitting import is_full, stepping_down
+from .frozen import frozen
+from .objectives import Objective, Term
+from .reader import Reader
+
+
+class Engine:
+    """rows: read at once. recompute: gradient checkpointing; may_recompute: whether it is a way out at all."""
+
+    def __init__(self, reader: Reader, rows: int, recompute: bool, may_recompute: bool) -> None:
+        self.reader = reader
+        self.crowd = Crowd()
+        self.rows = rows
+        self.recompute = recompute
+        self._may_recompute = may_recompute
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Around everything below; the model is as before afterwards."""
+        return frozen(self.reader.base, self.recompute)
+
+    def gradient(self, vectors: torch.Tensor, terms: list[Term]) -> tuple[float, torch.Tensor]:
+        """(mean loss, its gradient) over all processes; raises TrainingError where memory is too small for a row."""
+        try:
+            return self._summed(vectors, terms)
+        except RuntimeError as problem:
+            if not is_full(problem):
+                raise
+
+        def attempt(rows: int) -> tuple[float, torch.Tensor]:
+            self.rows = rows
+            return self._summed(vectors, terms)
+
+        try:
+            return stepping_down(attempt, self.rows // 2)
+        except TrainingError:
+            if self.recompute or not self._may_recompute:
+                raise
+        # The last resort costs a third more time: forget what is inside the layers, and compute it twice.
+        self.recompute = True
+        with self.frozen():
+            return stepping_down(attempt, 1)
+
+    def mean(self, vectors: torch.Tensor | None, objective: Objective, batch: Batch) -> float:
+        """The mean of `objective` over all that counts, without gradients, each process reading its share."""
+        mine = batch.share(self.crowd.rank, self.crowd.count)
+        total = mean(self.reader, vectors, objective, mine, self.rows) * mine.count if mine.count else 0.0
+        return float(self.crowd.sum(torch.tensor(total, dtype=torch.float64))) / batch.count
+
+    def _summed(self, vectors: torch.Tensor, terms: list[Term]) -> tuple[float, torch.Tensor]:
+        # Layers that are computed twice would put their keys and values into a cache twice.
+        self.reader.shared = self.reader.shared and not self.recompute
+        sums = torch.zeros(vectors.numel() + 1)
+        for term in terms:
+            weight = term.weight / term.batch.count
+            for part in term.batch.share(self.crowd.rank, self.crowd.count).split(self.rows):
+                # Not `backward`: it would leave gradients on an embedding that a host has set to want them.
+                with torch.enable_grad():
+                    total = term.objective(self.reader, vectors, part)
+                    (gradient,) = torch.autograd.grad(total, [vectors])
+                sums[:-1] += weight * gradient.flatten()
+                sums[-1] += weight * total.detach().cpu()
+        sums = self.crowd.sum(sums)
+        return float(sums[-1]), sums[:-1].view_as(vectors)

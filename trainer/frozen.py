@@ -1,0 +1,57 @@
+"""`with frozen(model): ...`: no weight wants a gradient and no dropout runs; everything is as before afterwards.
+
+It is entered for each step anew, so that between two steps a model which others use is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from ..hosts.hf.view import evaluating
+
+
+@contextmanager
+def frozen(model: torch.nn.Module, recompute: bool = False) -> Iterator[None]:
+    """Mutates the model until the block ends. recompute: forget what is inside the layers, and compute it again.
+
+    A host's model wants gradients for all of its weights, and a backward pass would make one for each.
+    """
+    wanted = [weight for weight in model.parameters() if weight.requires_grad]
+    with ExitStack() as undo:
+        undo.callback(lambda: [weight.requires_grad_(True) for weight in wanted])
+        for weight in wanted:
+            weight.requires_grad_(False)
+        undo.enter_context(evaluating(model))
+        if recompute:
+            undo.enter_context(_recomputed(model))
+        yield
+
+
+@contextmanager
+def _recomputed(model: torch.nn.Module) -> Iterator[None]:
+    """Gradient checkpointing. Transformers' own runs in training mode only, with its dropout; this one as we are."""
+    with ExitStack() as undo:
+        for layer in _layers(model):
+            own = vars(layer).get("forward")
+            undo.callback(_put_back, layer, own)
+            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+        yield
+
+
+def _put_back(layer: torch.nn.Module, own: Any) -> None:
+    if own is None:
+        vars(layer).pop("forward", None)
+    else:
+        layer.forward = own  # accelerate's hook lives there
+
+
+def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The model's blocks: the longest list of modules in it."""
+    lists = [list(each) for each in model.modules() if isinstance(each, torch.nn.ModuleList)]
+    return max(lists, key=len, default=[])

@@ -1,0 +1,205 @@
+"""`Reader(model, tokenizer).features(vectors, batch)`: rows of [head][soft prompt][text], as a frozen model reads them.
+
+Three things make it lean. All rows begin with the same [head][soft prompt], so that is read once, and its keys and
+values are shared by the rows. Logits are made in small parts, loss and gradient of each at once, so that a large
+vocabulary costs no memory. And only what counts is predicted.
+
+Which models can be read in this way is in no list: the first batch is read both ways and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..hosts.hf.view import codec_of, device_of, embedded, text_embedding, unwrap
+from .batch import Batch
+
+PART = 1 << 22
+"""Logits that exist at once: 16 MB in float32, which a processor's cache nearly holds."""
+
+Loss = Callable[[torch.Tensor, slice], torch.Tensor]
+"""`loss(logits, places)`: the sum over (places, vocabulary) float32 logits, a scalar with a gradient."""
+
+
+class Reader:
+    """How one frozen model reads; changes nothing of it. `shared`: whether rows share the prompt's keys and values."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.base = unwrap(model)
+        self.embedding = text_embedding(self.base)
+        self.seams = codec_of(tokenizer).seams
+        self.head = list(self.seams.head)
+        self.shared = True
+        self.part = PART
+        self._trunk: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._known = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where ids must be to be embedded."""
+        return device_of(self.embedding)
+
+    @property
+    def longest(self) -> int | None:
+        """Tokens that the model takes, if it says so."""
+        length = getattr(self.base.config.get_text_config(), "max_position_embeddings", None)
+        return int(length) if length else None
+
+    def embed(self, ids: list[int]) -> torch.Tensor:
+        """(len(ids), width) float32 on the CPU: a text as vectors, which behave as its tokens do."""
+        with torch.no_grad():
+            return embedded(self.embedding, ids).float().cpu()
+
+    def features(self, vectors: torch.Tensor | None, batch: Batch) -> torch.Tensor:
+        """(counted tokens, features): what `logits` turns into their predictions; a gradient reaches `vectors`.
+
+        vectors: (tokens, width), or None for the text alone.
+        """
+        self._get_to_know(vectors, batch)
+        return self._features(vectors, batch, self.shared)
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """(places, vocabulary) of some of the features."""
+        return features if self._trunk is None else self._trunk(features)
+
+    def total(self, features: torch.Tensor, loss: Loss) -> torch.Tensor:
+        """The sum of `loss` over all places, a part at a time; its gradient flows into `features`."""
+        vocabulary = int(self.base.config.get_text_config().vocab_size)
+        size = max(16, self.part // max(vocabulary, 1))
+        if self._trunk is None:
+            size = len(features)  # they exist already
+        if torch.is_grad_enabled() and features.requires_grad:
+            total: torch.Tensor = _InParts.apply(features, self.logits, loss, size)  # type: ignore[no-untyped-call]
+            return total
+        places = [slice(start, start + size) for start in range(0, len(features), size)]
+        return torch.stack([loss(self.logits(features[each]).float(), each).detach() for each in places]).sum()
+
+    def prefix(self, vectors: torch.Tensor | None) -> torch.Tensor:
+        """(1, length, width): [head][soft prompt]."""
+        head = self.embedded(torch.tensor([self.head], dtype=torch.long))
+        if vectors is None:
+            return head
+        return torch.cat([head, vectors.to(head.device, head.dtype).unsqueeze(0)], dim=1)
+
+    def embedded(self, ids: torch.Tensor) -> torch.Tensor:
+        """(rows, length, width) of (rows, length) ids, where and as the model wants them; without a gradient."""
+        with torch.no_grad():
+            return self.embedding(ids.to(self.device))  # type: ignore[no-any-return]
+
+    def _features(self, vectors: torch.Tensor | None, batch: Batch, shared: bool) -> torch.Tensor:
+        prefix = self.prefix(vectors)
+        # The last token of the longest row predicts nothing that counts.
+        text = self.embedded(batch.ids[:, :-1])
+        rows, start = len(batch), prefix.shape[1]
+        if shared and start and text.shape[1] and self._trunk is not None:
+            first = self.base.base_model(inputs_embeds=prefix, use_cache=True)
+            cache = first.past_key_values
+            cache.batch_repeat_interleave(rows)
+            rest = self.base.base_model(inputs_embeds=text, past_key_values=cache, use_cache=True)[0]
+            found = torch.cat([first[0][:, -1:].expand(rows, -1, -1), rest], dim=1)
+        else:
+            given = torch.cat([prefix.expand(rows, -1, -1), text], dim=1)
+            model = self.base if self._trunk is None else self.base.base_model
+            output = model(inputs_embeds=given, use_cache=False)
+            found = output.logits if self._trunk is None else output[0]
+            # Without anything before the text, its first token cannot be predicted and does not count.
+            found = found[:, start - 1 :] if start else torch.nn.functional.pad(found, (0, 0, 1, 0))
+        return found[batch.counted.to(found.device)]
+
+    def _get_to_know(self, vectors: torch.Tensor | None, batch: Batch) -> None:
+        """Once: does the trunk with the head give the model's own logits, and does sharing change nothing?"""
+        if self._known:
+            return
+        self._known = True
+        probe = Batch(batch.ids[:2, :12], torch.ones_like(batch.ids[:2, :12], dtype=torch.bool))
+        if not self.head and vectors is None:
+            probe.counted[:, 0] = False
+        if vectors is None:
+            vectors = self.embed(batch.ids[0, :4].tolist())
+        self._trunk = self._find_trunk(vectors, probe)
+        if self._trunk is None:
+            self.shared = False
+        elif self.shared:
+            self.shared = self._sharing_agrees(vectors, probe)
+
+    def _find_trunk(self, vectors: torch.Tensor, probe: Batch) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        head = self.base.get_output_embeddings() if hasattr(self.base, "get_output_embeddings") else None
+        if head is None or self.base.base_model is self.base:
+            return None
+        with torch.no_grad():
+            whole = self._features(vectors, probe, shared=False)
+            try:
+                self._trunk = head
+                features = self._features(vectors, probe, shared=False)
+                for each in self._heads(head):
+                    if _agree(each(features), whole):
+                        return each
+            except (RuntimeError, TypeError, ValueError, AttributeError, LookupError):
+                return None
+            finally:
+                self._trunk = None
+        return None
+
+    def _heads(self, head: torch.nn.Module) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+        """What architectures do between the last hidden state and the logits: nothing, a factor, or a soft cap."""
+        config = self.base.config.get_text_config()
+        cap = getattr(config, "final_logit_softcapping", None)
+        factors = [getattr(config, "logit_scale", None), getattr(config, "logits_scaling", None)]
+        heads: list[Callable[[torch.Tensor], torch.Tensor]] = [head]
+        if cap:
+            heads.append(lambda features: torch.tanh(head(features) / cap) * cap)
+        if factors[0]:
+            heads.append(lambda features: head(features) * factors[0])
+        if factors[1]:
+            heads.append(lambda features: head(features) / factors[1])
+        return heads
+
+    def _sharing_agrees(self, vectors: torch.Tensor, probe: Batch) -> bool:
+        results = []
+        for shared in (False, True):
+            asked = vectors.detach().clone().requires_grad_(True)
+            try:
+                with torch.enable_grad():
+                    features = self._features(asked, probe, shared)
+                    weights = torch.linspace(-1, 1, features.numel(), device=features.device, dtype=features.dtype)
+                    (gradient,) = torch.autograd.grad((features * weights.view_as(features)).sum(), [asked])
+            except (RuntimeError, TypeError, ValueError, AttributeError, LookupError, NotImplementedError):
+                return False
+            results.append((features.detach(), gradient))
+        (plain, one), (shared_, other) = results
+        return _agree(plain, shared_) and _agree(one, other, plain.dtype)
+
+
+class _InParts(torch.autograd.Function):
+    """The sum of a loss over the places, its gradient computed with it, a part at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, features: torch.Tensor, logits: Any, loss: Loss, size: int) -> torch.Tensor:
+        gradient = torch.empty_like(features)
+        totals = []
+        for start in range(0, len(features), size):
+            places = slice(start, start + size)
+            part = features[places].detach().requires_grad_(True)
+            with torch.enable_grad():
+                total = loss(logits(part).float(), places)
+                (gradient[places],) = torch.autograd.grad(total, [part])
+            totals.append(total.detach())
+        ctx.save_for_backward(gradient)
+        return torch.stack(totals).sum()
+
+    @staticmethod
+    def backward(ctx: Any, outer: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient.mul_(outer.to(gradient.dtype)), None, None, None
+
+
+def _agree(one: torch.Tensor, other: torch.Tensor, dtype: torch.dtype | None = None) -> bool:
+    """Equal but for rounding, which in a half precision is large."""
+    if one.shape != other.shape:
+        return False
+    exact = (dtype or one.dtype) in (torch.float32, torch.float64)
+    difference, size = (one - other).float().norm(), other.float().norm()
+    return bool(difference <= (1e-4 if exact else 5e-2) * size + 1e-12)

@@ -1,0 +1,89 @@
+"""`write(reader, vectors, starts, tokens=64, seed=0)`: what the model itself writes, as ids.
+
+A model's own text is the best there is to measure by what a prompt costs, and to learn from a teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from .batch import Row, Rows
+from .reader import Reader
+
+UNRELATED = 64
+"""Tokens of a row of unrelated text."""
+
+
+def write(
+    reader: Reader,
+    vectors: torch.Tensor | None,
+    starts: Sequence[Sequence[int]],
+    tokens: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> list[list[int]]:
+    """For each start (ids behind [head][vectors]), all of one length, up to `tokens` new ids; 0 is greedy.
+
+    What ends a text ends the row and is left out. The random numbers of the rest of the program go on as if nothing
+    had been drawn.
+    """
+    from transformers import GenerationConfig
+
+    base = reader.base
+    prefix = reader.prefix(vectors)
+    given = torch.cat([prefix.expand(len(starts), -1, -1), reader.embedded(torch.tensor(starts, dtype=torch.long))], 1)
+    ends = _ends(base)
+    options: dict[str, Any] = {
+        "max_new_tokens": tokens,
+        "do_sample": temperature > 0,
+        "pad_token_id": min(ends, default=0),
+    }
+    if temperature > 0:
+        options |= {"temperature": temperature, "top_k": 0, "top_p": 1.0}
+    config = GenerationConfig(eos_token_id=sorted(ends) or None, pad_token_id=min(ends, default=0), **options)
+    # What the model's own configuration asks for (penalties, samplers, ...) is not how it speaks.
+    own, base.generation_config = base.generation_config, GenerationConfig()
+    try:
+        with torch.random.fork_rng(devices=_devices(given.device)), torch.no_grad():
+            torch.manual_seed(seed)
+            # The class's own: an attached model has one for texts with tags.
+            made = type(base).generate(
+                base,
+                inputs_embeds=given,
+                attention_mask=torch.ones(given.shape[:2], dtype=torch.long, device=given.device),
+                generation_config=config,
+            )
+    finally:
+        base.generation_config = own
+    return [list(_until(row, ends)) for row in made.tolist()]
+
+
+def unrelated(reader: Reader, rows: int, seed: int, tokens: int = UNRELATED) -> Rows:
+    """Texts that the model writes by itself, with nothing before them: what a prompt should leave as it is."""
+    start = reader.head[-1:] or sorted(_ends(reader.base))[:1] or [0]
+    # The head is there already; without one, a text begins after what ends texts.
+    starts: list[list[int]] = [[] if reader.head else start] * rows
+    found = write(reader, None, starts, tokens, seed)
+    texts = [ids for ids in found if len(ids) >= min(8, tokens)] or [ids or start * 8 for ids in found]
+    return Rows([Row.whole(ids) for ids in texts], first=bool(reader.head))
+
+
+def _ends(base: Any) -> set[int]:
+    """The ids that end a text."""
+    own = getattr(getattr(base, "generation_config", None), "eos_token_id", None)
+    own = own if own is not None else getattr(base.config.get_text_config(), "eos_token_id", None)
+    return set(own) if isinstance(own, list | tuple) else set() if own is None else {int(own)}
+
+
+def _until(ids: list[int], ends: set[int]) -> Iterator[int]:
+    for each in ids:
+        if each in ends:
+            return
+        yield each
+
+
+def _devices(device: torch.device) -> list[int]:
+    return [device.index or 0] if device.type == "cuda" else []
