@@ -52,6 +52,9 @@
     note(`Inserted into ${nameOf(into)}.`);
   };
 
+  // What an answer has just drawn, perhaps out of sight.
+  const reveal = (what) => setTimeout(() => part(what)?.scrollIntoView({ block: "nearest" }), 100);
+
   // ---- the clipboard, which exists only over https and on this machine
 
   const copyOldWay = (text) => {
@@ -148,12 +151,12 @@
     tag,
     answered: () => { asked = 0; },
     copyTag: (text) => copy(text, "Copied.", "The browser does not let it be copied: select the tag and press Ctrl+C."),
-    copyReport: (text) => copy(
-      text, "Report copied.", "The browser does not let it be copied: select it and press Ctrl+C.", "#sp-report-note .sp-note",
-    ),
+    copyReport: (text) => {
+      const failed = "The browser does not let it be copied: select it and press Ctrl+C.";
+      reveal("#sp-report");
+      return copy(text, "Report copied.", failed, "#sp-report-note .sp-note");
+    },
     // The tag of what was made, and Insert, stand above the form, perhaps out of sight.
-    made: () => setTimeout(() => {
-      if (!part("#sp-maker .sp-said")) part("#sp-details")?.scrollIntoView({ block: "nearest" });
-    }, 100),
+    made: () => { if (!part("#sp-maker .sp-said")) reveal("#sp-details"); },
   };
 })();

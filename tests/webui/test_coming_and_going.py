@@ -407,6 +407,7 @@ def test_pins_that_would_leave_no_room_are_refused(inside: Inside) -> None:
 def test_what_is_too_long_for_the_context_is_said(inside: Inside, mode: str) -> None:
     """Where it stands at the end of a message, the webui cuts it off before anybody else sees it."""
     (inside.folder / "novel.txt").write_text("The sea and the snow. " * 100, "utf-8")
+    inside.ours.library.refresh()
     (row,) = inside.ours.desk.rows()
     short = {"truncation_length": row.tokens, "max_new_tokens": 2}
     text = f"{BEFORE} <<sp:novel>>"
@@ -428,6 +429,7 @@ def test_what_the_end_of_a_message_takes_along_is_said(inside: Inside, lamp: str
 
 def test_health_counts_what_has_room(inside: Inside, lamp: str) -> None:
     (inside.folder / "novel.txt").write_text("The sea and the snow. " * 100, "utf-8")
+    inside.ours.library.refresh()
     assert "2 soft prompts are ready" in inside.ours.desk.health("Emma", "one", "chat", 4096, 512).line
     assert "1 soft prompt is ready" in inside.ours.desk.health("Emma", "one", "chat", 600, 512).line
 
@@ -504,7 +506,7 @@ def test_make_a_prompt_from_a_sentence(inside: Inside) -> None:
     ]
     assert inside.ours.desk.make("a  tale   of", "Snow.").name == "a tale of"
     for name in ("..", "- /"):
-        with pytest.raises(SoftPromptError, match="A name has letters or digits"):
+        with pytest.raises(SoftPromptError, match="a name has letters or digits"):
             inside.ours.desk.make(name, "Snow.")
     inside.complete(BEFORE + "<<sp:harbour>>")
     assert [(use.tag, use.tokens) for use in inside.ours.last.uses] == [("<<sp:harbour>>", row.tokens)]

@@ -141,8 +141,8 @@ class Desk:
         name = next((piece.name for piece in parse(name) if isinstance(piece, Tag)), name)
         # Two spaces are read as one.
         name = re.sub(" +", " ", name)
-        if (problem := name_problem(name)) and not any(map(str.isalnum, name)):
-            raise InvalidPrompt(f"“{name}” cannot name a soft prompt: {problem}. A name has letters or digits")
+        if name_problem(name) and not any(map(str.isalnum, name)):
+            raise InvalidPrompt(f"“{name}” cannot name a soft prompt: a name has letters or digits, as “noir” has")
         prompt = TextPrompt(name, sentence.strip())
         path = self._webui.folder / f"{prompt.name}.txt"
         if prompt.name in self._webui.library or path.exists():
