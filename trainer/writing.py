@@ -36,11 +36,7 @@ def write(
     prefix = reader.prefix(vectors)
     given = torch.cat([prefix.expand(len(starts), -1, -1), reader.embedded(torch.tensor(starts, dtype=torch.long))], 1)
     ends = _ends(base)
-    options: dict[str, Any] = {
-        "max_new_tokens": tokens,
-        "do_sample": temperature > 0,
-        "pad_token_id": min(ends, default=0),
-    }
+    options: dict[str, Any] = {"max_new_tokens": tokens, "do_sample": temperature > 0}
     if temperature > 0:
         options |= {"temperature": temperature, "top_k": 0, "top_p": 1.0}
     config = GenerationConfig(eos_token_id=sorted(ends) or None, pad_token_id=min(ends, default=0), **options)
