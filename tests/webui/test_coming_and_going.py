@@ -407,7 +407,6 @@ def test_pins_that_would_leave_no_room_are_refused(inside: Inside) -> None:
 def test_what_is_too_long_for_the_context_is_said(inside: Inside, mode: str) -> None:
     """Where it stands at the end of a message, the webui cuts it off before anybody else sees it."""
     (inside.folder / "novel.txt").write_text("The sea and the snow. " * 100, "utf-8")
-    inside.ours.library.refresh()
     (row,) = inside.ours.desk.rows()
     short = {"truncation_length": row.tokens, "max_new_tokens": 2}
     text = f"{BEFORE} <<sp:novel>>"
@@ -429,7 +428,6 @@ def test_what_the_end_of_a_message_takes_along_is_said(inside: Inside, lamp: str
 
 def test_health_counts_what_has_room(inside: Inside, lamp: str) -> None:
     (inside.folder / "novel.txt").write_text("The sea and the snow. " * 100, "utf-8")
-    inside.ours.library.refresh()
     assert "2 soft prompts are ready" in inside.ours.desk.health("Emma", "one", "chat", 4096, 512).line
     assert "1 soft prompt is ready" in inside.ours.desk.health("Emma", "one", "chat", 600, 512).line
 

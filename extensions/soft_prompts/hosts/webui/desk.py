@@ -124,9 +124,11 @@ class Desk:
     def rows(self) -> Sequence[Row]:
         """Every file, by name, and whether it fits the loaded model."""
         with self._lock:
+            # First, since it may find what nobody has told of yet.
+            entries = self._webui.library.entries()
             listing = self._listing()
             if self._rows[0] != listing:
-                self._rows = listing, [self._row(entry) for entry in self._webui.library.entries()]
+                self._rows = listing, [self._row(entry) for entry in entries]
             return self._rows[1]
 
     def others(self) -> Sequence[str]:
