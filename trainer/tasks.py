@@ -43,7 +43,7 @@ class WorldInfo:
     source: str | Path | Facts
     held_out: str | Path | None = None
     lore: str = ""
-    keep: float = 0.3
+    keep: float = 1.0
 
     def lesson(self, reader: Reader) -> Lesson:
         facts = self.source if isinstance(self.source, Facts) else Facts.read(self.source, self.held_out)

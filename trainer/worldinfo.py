@@ -50,7 +50,7 @@ class WorldInfoLesson(Lesson):
 
     def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:
         watch("the model writes unrelated text", 0, 1)
-        self._generic = unrelated(self.reader, 32, settings.seed + LEARNT)
+        self._generic = unrelated(self.reader, 64, settings.seed + LEARNT)
         self._loose = [row.ids for row in self._generic.rows]
         teach(self.reader, None, self._generic, 8)
         watch("the model writes unrelated text", 1, 1)
@@ -63,8 +63,8 @@ class WorldInfoLesson(Lesson):
             for each in order(len(pairs), settings.batch, settings.seed, number)
         ]
         terms = [Term(cross_entropy, Rows(rows, bool(self.reader.head)).all)]
-        if number % 2 == 0 and self._keep:
-            generic = self._generic.batch(order(len(self._generic), 4, settings.seed, number // 2))
+        if self._keep:
+            generic = self._generic.batch(order(len(self._generic), 4, settings.seed, number))
             terms.append(Term(divergence, generic, self._keep))
         return terms
 

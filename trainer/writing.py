@@ -13,7 +13,7 @@ import torch
 from .batch import Row, Rows
 from .reader import Reader
 
-UNRELATED = 64
+UNRELATED = 128
 """Tokens of a row of unrelated text."""
 
 
