@@ -38,7 +38,7 @@ class Engine:
         """(mean loss, its gradient) over all processes; raises TrainingError where memory is too small for a row."""
         try:
             return self._summed(vectors, terms)
-        except RuntimeError as problem:
+        except (RuntimeError, MemoryError) as problem:
             if not is_full(problem):
                 raise
 
@@ -67,7 +67,8 @@ class Engine:
         self.reader.shared = self.reader.shared and not self.recompute
         sums = torch.zeros(vectors.numel() + 1)
         for term in terms:
-            weight = term.weight / term.batch.count
+            # Nothing counts where a text is one token, and nothing stands before it.
+            weight = term.weight / max(1, term.batch.count)
             for part in term.batch.share(self.crowd.rank, self.crowd.count).split(self.rows):
                 # Not `backward`: it would leave gradients on an embedding that a host has set to want them.
                 with torch.enable_grad():

@@ -6,9 +6,11 @@ there it is estimated before, from the sizes of the model.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -62,11 +64,24 @@ def _bytes_of_row(reader: Reader, length: int, recompute: bool) -> int:
 
 def free(device: torch.device) -> int:
     """Bytes that are free where the model computes."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+    module: Any = getattr(torch, device.type, None)
+    if device.type != "cpu" and hasattr(module, "mem_get_info"):
+        # What torch holds in reserve counts as taken there, and is ours.
+        reserve = module.memory_reserved(device) - module.memory_allocated(device)
+        return int(module.mem_get_info(device)[0] + reserve)
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    return min(int(psutil.virtual_memory().available), _left_in_container())
+
+
+def _left_in_container(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that a container's limit leaves, which the computer's own memory knows nothing of."""
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        counted = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(counted["inactive_file"]))
+    except (OSError, ValueError, KeyError):  # no container, or no limit: "max"
+        return sys.maxsize
 
 
 def stepping_down(attempt: Callable[[int], Result], rows: int) -> Result:
@@ -80,7 +95,13 @@ def stepping_down(attempt: Callable[[int], Result], rows: int) -> Result:
         return left[0]
 
     def tried(batch_size: int) -> Result:
-        return attempt(batch_size)
+        try:
+            return attempt(batch_size)
+        except (RuntimeError, MemoryError) as problem:
+            if not is_full(problem):
+                raise
+        # The finder knows the words of some devices only.
+        raise torch.OutOfMemoryError("It ran out of memory.")
 
     finder = find_executable_batch_size(tried, starting_batch_size=rows, reduce_batch_size_fn=halve)
     try:
@@ -92,12 +113,16 @@ def stepping_down(attempt: Callable[[int], Result], rows: int) -> Result:
         raise
 
 
-def is_full(problem: RuntimeError) -> bool:
-    """Whether an error says that memory ran out."""
+def is_full(problem: RuntimeError | MemoryError) -> bool:
+    """Whether an error says that memory ran out: each device and system has its own words for it."""
+    if isinstance(problem, MemoryError | torch.OutOfMemoryError):
+        return True
     from accelerate.utils.memory import should_reduce_batch_size
 
-    return isinstance(problem, torch.OutOfMemoryError) or bool(should_reduce_batch_size(problem))
+    return bool(should_reduce_batch_size(problem)) or any(each in str(problem).lower() for each in _FULL)
 
+
+_FULL = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
 
 _NO_ROOM = (
     "there is not enough memory for even one row: close other programs, or take shorter blocks, fewer tokens, a "

@@ -22,15 +22,26 @@ def frozen(model: torch.nn.Module, recompute: bool = False) -> Iterator[None]:
 
     A host's model wants gradients for all of its weights, and a backward pass would make one for each.
     """
-    wanted = [weight for weight in model.parameters() if weight.requires_grad]
+    # By their places: where weights are offloaded, other tensors stand there after each forward pass.
+    wanted = [
+        (module, name)
+        for module in model.modules()
+        for name, weight in module.named_parameters(recurse=False)
+        if weight.requires_grad
+    ]
     with ExitStack() as undo:
-        undo.callback(lambda: [weight.requires_grad_(True) for weight in wanted])
-        for weight in wanted:
-            weight.requires_grad_(False)
+        undo.callback(_set, wanted, True)
+        _set(wanted, False)
         undo.enter_context(evaluating(model))
         if recompute:
             undo.enter_context(_recomputed(model))
         yield
+
+
+def _set(places: list[tuple[torch.nn.Module, str]], wanted: bool) -> None:
+    for module, name in places:
+        if (weight := module._parameters.get(name)) is not None:
+            weight.requires_grad_(wanted)
 
 
 @contextmanager
@@ -52,6 +63,10 @@ def _put_back(layer: torch.nn.Module, own: Any) -> None:
 
 
 def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The model's blocks: the longest list of modules in it."""
-    lists = [list(each) for each in model.modules() if isinstance(each, torch.nn.ModuleList)]
-    return max(lists, key=len, default=[])
+    """The model's blocks: the list of modules that holds most of the weights, for experts may be more than blocks."""
+    lists = [each for each in model.modules() if isinstance(each, torch.nn.ModuleList)]
+    return list(max(lists, key=_weights, default=[]))
+
+
+def _weights(module: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
