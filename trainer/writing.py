@@ -6,6 +6,7 @@ A model's own text is the best there is to measure by what a prompt costs, and t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -43,8 +44,7 @@ def write(
     # What the model's own configuration asks for (penalties, samplers, ...) is not how it speaks.
     own, base.generation_config = base.generation_config, GenerationConfig()
     try:
-        with torch.random.fork_rng(devices=_devices(given.device)), torch.no_grad():
-            torch.manual_seed(seed)
+        with _seeded(seed, given.device), torch.no_grad():
             # The class's own: an attached model has one for texts with tags.
             made = type(base).generate(
                 base,
@@ -81,5 +81,17 @@ def _until(ids: list[int], ends: set[int]) -> Iterator[int]:
         yield each
 
 
-def _devices(device: torch.device) -> list[int]:
-    return [device.index or 0] if device.type == "cuda" else []
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers from `seed`, and afterwards those of before. `torch.manual_seed` would seed every device."""
+    module: Any = None if device.type == "cpu" else torch.get_device_module(device)
+    with ExitStack() as undo:
+        undo.callback(torch.set_rng_state, torch.get_rng_state())
+        torch.default_generator.manual_seed(seed)
+        if module is not None:
+            # The model may compute on several, and draws where its logits are.
+            for number in range(module.device_count()):
+                which = () if device.type == "mps" else (number,)
+                undo.callback(module.set_rng_state, module.get_rng_state(*which), *which)
+            getattr(module, "manual_seed_all", module.manual_seed)(seed)
+        yield
