@@ -7,6 +7,7 @@ resumed run gives the same prompt, bit for bit; what is different about the comp
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,12 +22,15 @@ import numpy as np
 import torch
 
 from ..container import pack, unpack, write_atomically
-from ..errors import InvalidFile, TrainingError
+from ..errors import InvalidFile, InvalidPrompt, TrainingError
+from ..fingerprint import FITS, KEY, Fingerprint
 from ..prompt import SoftPrompt, check_name
+from .crowd import Crowd
 from .lesson import Written
 
 VERSION = 1
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp|prompt\.new")
+_DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass
@@ -74,7 +78,8 @@ _TENSORS = ("vectors", "first", "second", "best", "initial")
 class Keeper:
     """Writes `folder/NAME.safetensors` and `folder/NAME.training/`, and reads them when `resume` is set.
 
-    overwrite: a prompt of that name which is there already is replaced by the first checkpoint.
+    overwrite: a prompt of that name which is there already is replaced by the first checkpoint. behind: whether the
+    prompt's file is not yet the best of this training.
     """
 
     def __init__(self, folder: str | Path, name: str, *, resume: bool = False, overwrite: bool = False) -> None:
@@ -83,26 +88,28 @@ class Keeper:
         self.path = Path(folder) / f"{name}.safetensors"
         self.folder = Path(folder) / f"{name}.training"
         self.resume = resume
+        self.behind = True
         self._overwrite = overwrite
         self._state = self.folder / "training.state"
+        self._rows = self.folder / "written"
 
     def open(self, identity: dict[str, Any], machine: dict[str, Any]) -> tuple[State | None, list[str]]:
         """(the state to go on from, what is different about the machine); raises TrainingError or InvalidFile.
 
         identity: what must be the same for a training to go on. machine: what may differ, and changes the last bits.
         """
+        self.behind = True
         found = self._read() if self.resume else None
         if found is None:
             # Never over a prompt that somebody has made.
-            if self.path.exists() and not (self._overwrite or self.resume):
-                raise TrainingError(
-                    f"{self.path} exists already: choose another name, go on with --resume, or replace it with "
-                    "--overwrite"
-                )
-            self._clean()
+            if self.path.exists() and not self._overwrite:
+                raise TrainingError(f"{self.path} exists already: choose another name, {self._ways()}")
+            self._take_away(self._state)
+            self._sweep()
             return None, []
         state, facts = found
         _compare(facts["identity"], identity, self._state)
+        self._sweep()
         notes = [
             f"{key} was {facts['machine'].get(key)!r} and is {value!r} now: the result may differ in the last digits"
             for key, value in machine.items()
@@ -115,37 +122,56 @@ class Keeper:
         facts = {key: value for key, value in vars(state).items() if key not in _TENSORS}
         text = json.dumps({"version": VERSION, "state": facts, "identity": identity, "machine": machine})
         tensors = {name: getattr(state, name).numpy() for name in _TENSORS}
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._state, _framed(text, pack(tensors, {})))
         if prompt is not None:
-            prompt.save(self.path)
+            self._put(prompt)
+            # What stands there now is this training's own, should it be begun once more.
+            self.behind, self._overwrite = False, True
 
     def finish(self, prompt: SoftPrompt, files: dict[str, bytes]) -> None:
         """The prompt with its report; what was only needed to go on is taken away."""
-        prompt.save(self.path)
+        self._put(prompt)
         for name, data in files.items():
             write_atomically(self.folder / name, data)
-        self._state.unlink(missing_ok=True)
-        shutil.rmtree(self.folder / "written", ignore_errors=True)
+        self._take_away(self._state)
+        shutil.rmtree(self._rows, ignore_errors=True)
         self._sweep()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()  # where nothing is left in it
 
     def written(self, identity: dict[str, Any]) -> Written:
         """Where rows that the model wrote are kept, for this training alone."""
-        return _Kept(self.folder / "written", json.dumps(identity, sort_keys=True))
+        return _Kept(self._rows, json.dumps(identity, sort_keys=True))
+
+    def _ways(self) -> str:
+        if self.resume:
+            return "for there is no training of it to go on with, or replace it with --overwrite"
+        return "go on with --resume, or replace it with --overwrite"
+
+    def _put(self, prompt: SoftPrompt) -> None:
+        # Through our own folder: what a killed program leaves in the library could not be told from what others write.
+        new = self.folder / "prompt.new"
+        write_atomically(new, pack(*prompt.parts()))
+        try:
+            os.replace(new, self.path)
+        except OSError as problem:
+            raise InvalidFile(
+                f"{self.path} cannot be written: {problem.strerror or problem}; nothing was changed"
+            ) from problem
 
     def _read(self) -> tuple[State, dict[str, Any]] | None:
         try:
             data = self._state.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as problem:
             raise InvalidFile(f"{self._state}: {problem.strerror or problem}; check the permissions") from None
         try:
             text, rest = _unframed(data)
             facts = json.loads(text)
-            tensors, _ = unpack(rest)
             if facts["version"] != VERSION:
                 raise InvalidFile(f"it is of version {facts['version']}, and this program reads {VERSION}")
+            tensors, _ = unpack(rest)
             arrays: dict[str, Any] = {name: torch.from_numpy(np.array(tensors[name])) for name in _TENSORS}
             state = State(**arrays, **facts["state"])
             state.history = [(int(number), float(loss), seen) for number, loss, seen in state.history]
@@ -155,16 +181,19 @@ class Keeper:
                 f"{self._state} cannot be read ({problem}): take it away, and the training begins anew"
             ) from None
 
-    def _clean(self) -> None:
-        self._state.unlink(missing_ok=True)
-        self._sweep()
-
     def _sweep(self) -> None:
         # A program that was killed while it wrote leaves its temporary file behind.
-        if self.folder.is_dir():
-            for name in os.listdir(self.folder):
-                if _TEMPORARY.fullmatch(name):
-                    (self.folder / name).unlink(missing_ok=True)
+        for folder in (self.folder, self._rows):
+            if folder.is_dir():
+                for name in os.listdir(folder):
+                    if _TEMPORARY.fullmatch(name):
+                        self._take_away(folder / name)
+
+    def _take_away(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as problem:
+            raise InvalidFile(f"{path} cannot be taken away: {problem.strerror or problem}") from None
 
 
 class _Kept(Written):
@@ -176,26 +205,83 @@ class _Kept(Written):
 
     def load(self, key: str) -> list[list[int]] | None:
         try:
-            rows = json.loads(self._path(key).read_text("utf-8"))
-            return [[int(each) for each in row] for row in rows]
-        except (OSError, ValueError, TypeError):
+            found = json.loads(self._path(key).read_text("utf-8"))
+            sound = found["sha256"] == _hash(json.dumps(found["rows"]))
+            return [[int(each) for each in row] for row in found["rows"]] if sound else None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def save(self, key: str, rows: Sequence[Sequence[int]]) -> None:
-        write_atomically(self._path(key), json.dumps([list(row) for row in rows]).encode())
+        kept = [list(row) for row in rows]
+        write_atomically(self._path(key), json.dumps({"sha256": _hash(json.dumps(kept)), "rows": kept}).encode())
 
     def _path(self, key: str) -> Path:
-        return self._folder / f"{hashlib.sha256(f'{self._identity} {key}'.encode()).hexdigest()[:24]}.json"
+        return self._folder / f"{_hash(f'{self._identity} {key}')[:24]}.json"
+
+
+class Told(Written):
+    """What the first process wrote, told to all: on another device a model writes a little differently."""
+
+    def __init__(self, kept: Written, crowd: Crowd) -> None:
+        self._kept = kept
+        self._crowd = crowd
+
+    def load(self, key: str) -> list[list[int]] | None:
+        found = self._crowd.agreed(lambda: self._kept.load(key))
+        if found is None and not self._crowd.first:
+            return self._crowd.agreed(list)  # until the first process has written and saved them
+        return found
+
+    def save(self, key: str, rows: Sequence[Sequence[int]]) -> None:
+        def saved() -> list[list[int]]:
+            self._kept.save(key, rows)
+            return [list(row) for row in rows]
+
+        self._crowd.agreed(saved)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _compare(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     flat = [_flat(before), _flat(now)]
-    changed = [key for key in {**flat[0], **flat[1]} if flat[0].get(key) != flat[1].get(key)]
+    changed = [key for key in {**flat[0], **flat[1]} if not _same(key, flat[0].get(key), flat[1].get(key))]
     if changed:
-        told = ", ".join(f"{key} was {flat[0].get(key)!r} and is {flat[1].get(key)!r}" for key in changed)
+        told = ", ".join(_change(key, flat[0].get(key), flat[1].get(key)) for key in changed)
         raise TrainingError(
             f"{path} is of another training ({told}): give the same again, or begin anew without --resume"
         )
+
+
+def _same(key: str, before: Any, now: Any) -> bool:
+    if key != KEY or before == now:
+        return bool(before == now)
+    # In another type or on another device the same model has another fingerprint, which is like it.
+    try:
+        return _alike(Fingerprint.from_text(before), Fingerprint.from_text(now)) >= FITS
+    except (InvalidPrompt, TypeError):
+        return False
+
+
+def _alike(one: Fingerprint, other: Fingerprint) -> float:
+    """Mean cosine of the rows of two fingerprints; 0 where they are of other tokens."""
+    if (one.ids, one.tokens) != (other.ids, other.tokens):
+        return 0.0
+    rows, others = one.sketch.astype(np.float32), other.sketch.astype(np.float32)
+    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(others, axis=1)
+    return float(((rows * others).sum(axis=1)[norms > 0] / norms[norms > 0]).mean())
+
+
+def _change(key: str, before: Any, now: Any) -> str:
+    if key == KEY:
+        return "the model's token embeddings are others"
+    return f"{key} was {_short(before)} and is {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:16]}...{text[-4:]}"
 
 
 def _flat(table: dict[str, Any]) -> dict[str, Any]:
@@ -205,12 +291,15 @@ def _flat(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _framed(text: str, rest: bytes) -> bytes:
+    """The digest of all that follows, the length of the text, the text, the rest."""
     first = text.encode()
-    return len(first).to_bytes(8, "little") + first + rest
+    whole = len(first).to_bytes(8, "little") + first + rest
+    return hashlib.sha256(whole).digest() + whole
 
 
 def _unframed(data: bytes) -> tuple[str, bytes]:
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 + size:
-        raise InvalidFile("it is cut short")
-    return data[8 : 8 + size].decode(), data[8 + size :]
+    whole = data[_DIGEST:]
+    if len(whole) < 8 or hashlib.sha256(whole).digest() != data[:_DIGEST]:
+        raise InvalidFile("it is damaged or cut short")
+    end = 8 + int.from_bytes(whole[:8], "little")
+    return whole[8:end].decode(), whole[end:]

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
+
+from ..errors import SoftPromptError
+
+Result = TypeVar("Result")
 
 
 class Crowd:
     """rank and count of the processes. All hold the same prompt; each reads its share of every batch's rows."""
 
     def __init__(self) -> None:
-        self.count, self.rank = 1, 0
+        self.count, self.rank, self._device = 1, 0, torch.device("cpu")
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
             state = PartialState()
-            self.count, self.rank = state.num_processes, state.process_index
+            self.count, self.rank, self._device = state.num_processes, state.process_index, state.device
 
     @property
     def first(self) -> bool:
@@ -29,8 +35,30 @@ class Crowd:
             return tensor
         from accelerate.utils import reduce
 
-        summed: torch.Tensor = reduce(tensor, reduction="sum")
-        return summed
+        # Processes with GPUs can only sum what lies there.
+        summed: torch.Tensor = reduce(tensor.to(self._device), reduction="sum")
+        return summed.to(tensor.device)
+
+    def agreed(self, make: Callable[[], Result]) -> Result:
+        """What the first process makes, on all of them; what it raises of ours is raised on all of them.
+
+        Files are read and written in this way: others may see another disk, or the same one a moment later.
+        """
+        if self.count == 1:
+            return make()
+        from accelerate.utils import broadcast_object_list
+
+        box: list[Any] = [None, None]
+        if self.first:
+            try:
+                box[0] = make()
+            except SoftPromptError as problem:
+                box[1] = problem
+        broadcast_object_list(box)
+        if box[1] is not None:
+            raise box[1]
+        made: Result = box[0]
+        return made
 
     def wait(self) -> None:
         """Until all are here."""

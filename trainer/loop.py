@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ import torch
 from ..errors import TrainingError
 from ..hosts.hf.view import origin_of
 from ..prompt import SoftPrompt, check_name
-from .checkpoint import Keeper, State
+from .checkpoint import Keeper, State, Told
 from .engine import Engine
 from .evaluate import HeldOut, Report
 from .fitting import Estimate, estimate
@@ -127,8 +128,8 @@ class Training:
         """Let the model write what the task needs; called before the first step, if not by you."""
         if self._prepared:
             return
-        kept = self._keeper is not None and self.first
-        written = self._keeper.written(self._identity) if kept and self._keeper else Written()
+        crowd = self._engine.crowd
+        written = Told(self._keeper.written(self._identity) if self._keeper else Written(), crowd)
         with self._working():
             self.lesson.prepare(self.settings, self._watch, written)
         self._prepared = True
@@ -249,18 +250,20 @@ class Training:
     def _resume(self) -> None:
         if self._keeper is None:
             return
-        state, notes = self._keeper.open(self._identity, self._machine)
+        keeper, engine = self._keeper, self._engine
+        state, notes = engine.crowd.agreed(lambda: keeper.open(self._identity, self._machine))
         self.notes += notes
         if state is not None:
             self.state = state
-            self._engine.rows, self._engine.recompute = state.rows, state.recompute
+            engine.rows = min(state.rows, self.settings.micro or state.rows)
+            engine.recompute = state.recompute if self.settings.recompute is None else self.settings.recompute
             self.notes.append(f"going on from step {state.done} of {self.settings.steps}")
 
     def _save(self, better: bool) -> None:
         if self._keeper is None or not self.first:
             return
         prompt = None
-        if better or not self._keeper.path.exists():
+        if better or self._keeper.behind or not self._keeper.path.exists():
             prompt = self._named(self._keeper.name, {"validation": f"{self.state.lowest:.4f}"})
         self.state.rows, self.state.recompute = self._engine.rows, self._engine.recompute
         self._keeper.save(self.state, self._identity, self._machine, prompt)
@@ -293,6 +296,8 @@ class Training:
         """What changes the last digits."""
         return {
             "torch": torch.__version__,
+            "transformers": version("transformers"),
+            "type": str(next(self.reader.base.parameters()).dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
             "device": self.reader.device.type,
             "processes": self._engine.crowd.count,
