@@ -81,7 +81,7 @@ class Batch:
 
     def share(self, rank: int, of: int) -> Batch:
         """The rows that process `rank` of `of` works on: every of-th one, so that lengths are spread."""
-        mine = torch.arange(rank, len(self.ids), of)
+        mine = torch.arange(len(self.ids))[rank::of]
         if self.teaching is None:
             return Batch(self.ids[mine], self.counted[mine])
         rows = torch.arange(len(self.ids)).unsqueeze(1).expand_as(self.counted)[self.counted]

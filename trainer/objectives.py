@@ -77,7 +77,8 @@ def _kept(logs: torch.Tensor, likeliest: int | None) -> Teaching:
     if likeliest is None:
         return Teaching(logs.half().cpu())
     best, tokens = logs.topk(likeliest, dim=-1)
-    return Teaching(best.half().cpu(), tokens.int().cpu())
+    # Not in half precision: what is left of the sum of their probabilities is one more token.
+    return Teaching(best.cpu(), tokens.int().cpu())
 
 
 def _divergence(logs: torch.Tensor, teaching: Teaching) -> torch.Tensor:
@@ -85,7 +86,7 @@ def _divergence(logs: torch.Tensor, teaching: Teaching) -> torch.Tensor:
     wanted = teaching.logs.to(logs.device).float()
     if teaching.tokens is None:
         return (wanted.exp() * (wanted - logs)).sum()
-    # Half precision rounds a sum of probabilities to a little more than one now and then.
+    # Rounding makes a sum of probabilities a little more than one now and then.
     kept = wanted.exp()
     rest = (1 - kept.sum(-1)).clamp_min(1e-6)
     mine = logs.gather(-1, teaching.tokens.to(logs.device).long())

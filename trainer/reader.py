@@ -134,14 +134,13 @@ class Reader:
             try:
                 self._trunk = head
                 features = self._features(vectors, probe, shared=False)
-                for each in self._heads(head):
-                    if _agree(each(features), whole):
-                        return each
+                heads = [each for each in self._heads(head) if _agree(each(features), whole)]
+                # The nearest one: a soft cap bends usual logits by less than half precision rounds them.
+                return min(heads, key=lambda each: float((each(features) - whole).float().norm()), default=None)
             except (RuntimeError, TypeError, ValueError, AttributeError, LookupError):
                 return None
             finally:
                 self._trunk = None
-        return None
 
     def _heads(self, head: torch.nn.Module) -> list[Callable[[torch.Tensor], torch.Tensor]]:
         """What architectures do between the last hidden state and the logits: nothing, a factor, or a soft cap."""
