@@ -17,8 +17,8 @@ import torch
 from ..hosts.hf.view import codec_of, device_of, embedded, text_embedding, unwrap
 from .batch import Batch
 
-PART = 1 << 22
-"""Logits that exist at once: 16 MB in float32, which a processor's cache nearly holds."""
+PART = 1 << 23
+"""Logits that exist at once: 32 MB in float32. Less makes the products of matrices slow, more leaves the caches."""
 
 Loss = Callable[[torch.Tensor, slice], torch.Tensor]
 """`loss(logits, places)`: the sum over (places, vocabulary) float32 logits, a scalar with a gradient."""
