@@ -101,9 +101,7 @@ class Keeper:
         self.behind = True
         found = self._read() if self.resume else None
         if found is None:
-            # Never over a prompt that somebody has made.
-            if self.path.exists() and not self._overwrite:
-                raise TrainingError(f"{self.path} exists already: choose another name, {self._ways()}")
+            self.check()
             self._take_away(self._state)
             self._sweep()
             return None, []
@@ -116,6 +114,12 @@ class Keeper:
             if facts["machine"].get(key) != value
         ]
         return state, notes
+
+    def check(self) -> None:
+        """Raises TrainingError where a prompt that somebody has made would be replaced; ask before you load a model."""
+        goes_on = self.resume and self._state.exists()
+        if self.path.exists() and not (self._overwrite or goes_on):
+            raise TrainingError(f"{self.path} exists already: choose another name, {self._ways()}")
 
     def save(self, state: State, identity: dict[str, Any], machine: dict[str, Any], prompt: SoftPrompt | None) -> None:
         """State first, then the prompt where there is a better one; raises InvalidFile, and nothing is half-written."""

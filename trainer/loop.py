@@ -166,6 +166,10 @@ class Training:
         """What a step will need in memory, before the first one."""
         return estimate(self.reader, self._length, self.settings.batch, self.settings.recompute)
 
+    def checkpoint(self) -> None:
+        """Save where the training stands, for who ends it between two steps and goes on later; raises InvalidFile."""
+        self._save(better=False)
+
     def keep(self, prompt: SoftPrompt, files: dict[str, bytes]) -> None:
         """Write the finished prompt and its report through the keeper; raises InvalidFile."""
         if self._keeper is not None and self.first:
