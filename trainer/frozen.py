@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from ..hosts.hf.view import evaluating
 
@@ -48,6 +48,8 @@ def _set(places: list[tuple[torch.nn.Module, str]], wanted: bool) -> None:
 def _recomputed(model: torch.nn.Module) -> Iterator[None]:
     """Gradient checkpointing. Transformers' own runs in training mode only, with its dropout; this one as we are."""
     with ExitStack() as undo:
+        # A layer that were left as soon as all is known again would not put its offloaded weights away.
+        undo.enter_context(set_checkpoint_early_stop(False))
         for layer in _layers(model):
             own = vars(layer).get("forward")
             undo.callback(_put_back, layer, own)
