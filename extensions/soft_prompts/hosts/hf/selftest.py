@@ -42,9 +42,7 @@ def check(base: Any, view: ModelView, injection: Injection) -> None:
     finally:
         injection.slots = slots
     if not all(np.isfinite(each).any() for each in plain):
-        raise UnsupportedModel(
-            f"{kind} gives no numbers but NaN: load it in another type (bfloat16, float32)"
-        )
+        raise UnsupportedModel(f"{kind} gives no numbers but NaN: load it in another type (bfloat16, float32)")
     if not _agree(plain, softly):
         raise UnsupportedModel(f"soft prompts are not supported for {kind}: its text embedding is not a single lookup")
 
