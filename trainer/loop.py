@@ -154,11 +154,12 @@ class Training:
         with self._working():
             return self.lesson.report(self._tokenizer, self.state.best, self.settings, self._engine.rows, self._watch)
 
-    def write(self, opening: str, tokens: int = 40, seed: int = 0, prompted: bool = True) -> str:
-        """How the model goes on behind the prompt as it is now (or without it): the same for the same seed."""
+    def write(self, opening: str, tokens: int = 40, seed: int = 0, prompted: bool = True, best: bool = False) -> str:
+        """How the model goes on behind the prompt as it is now, or the best so far, or without: the same for a seed."""
         ids = self.reader.seams.inner(opening)
+        vectors = (self.state.best if best else self.state.vectors) if prompted else None
         with self._working():
-            (made,) = write(self.reader, self.state.vectors if prompted else None, [ids], tokens, seed, 0.7)
+            (made,) = write(self.reader, vectors, [ids], tokens, seed, 0.7)
         before, whole = (str(self._tokenizer.decode(list(each))) for each in (ids, [*ids, *made]))
         return whole[len(before) :]
 
