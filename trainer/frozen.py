@@ -33,6 +33,7 @@ def frozen(model: torch.nn.Module, recompute: bool = False) -> Iterator[None]:
         undo.callback(_set, wanted, True)
         _set(wanted, False)
         undo.enter_context(evaluating(model))
+        _unpack(model)
         if recompute:
             undo.enter_context(_recomputed(model))
         yield
@@ -42,6 +43,20 @@ def _set(places: list[tuple[torch.nn.Module, str]], wanted: bool) -> None:
     for module, name in places:
         if (weight := module._parameters.get(name)) is not None:
             weight.requires_grad_(wanted)
+
+
+def _unpack(model: torch.nn.Module) -> None:
+    """On a CPU, bitsandbytes packs 4-bit weights when a layer is evaluated, and then gives wrong gradients, silently.
+
+    Asking such a layer for its state unpacks it, and in training mode (which changes nothing else of it) it stays so.
+    """
+    for module in model.modules():
+        weight = module._parameters.get("weight")
+        state = getattr(weight, "quant_state", None)
+        if weight is not None and state is not None and weight.device.type == "cpu":
+            if getattr(state, "packing_format_for_cpu", False):
+                module.state_dict()
+            module.training = True
 
 
 @contextmanager

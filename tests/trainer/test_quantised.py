@@ -1,0 +1,86 @@
+"""Models in 8 and 4 bit learn as their originals do. They need what no extra installs, so elsewhere they are skipped.
+
+pip install bitsandbytes torchao
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from soft_prompts.trainer import Corpus, Finetune, Training
+
+# Words of these packages about themselves and about CPUs.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def flags(model: torch.nn.Module) -> list[Any]:
+    weights = [(name, each.requires_grad, each.grad, each.dtype) for name, each in model.named_parameters()]
+    return weights + [(name, each.training) for name, each in model.named_modules()]
+
+
+def check(make: Callable[..., Any], model: Any, tokenizer: Any, text: Corpus, small: dict[str, Any]) -> None:
+    plain = list(Training(make("llama", **SIZE), tokenizer, Finetune(text), **small))
+    before = flags(model)
+    for recompute in (False, True):
+        for _ in range(2):  # the second time after the model has been asked
+            training = Training(model, tokenizer, Finetune(text), recompute=recompute, **small)
+            steps = list(training)
+            assert steps[0].loss == pytest.approx(plain[0].loss, rel=0.02)
+            assert steps[-1].best == pytest.approx(plain[-1].best, rel=0.02)
+            assert flags(model) == before
+            with torch.no_grad():
+                model(torch.tensor([[5, 6, 7]]))
+
+
+SIZE = {"hidden_size": 64, "intermediate_size": 128}
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_bitsandbytes(
+    bits: int, make: Callable[..., Any], tokenizer: Any, text: Corpus, small: dict[str, Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    make("llama", **SIZE).save_pretrained(tmp_path)
+    config = (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if bits == 8
+        else BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    )
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, quantization_config=config, device_map="cpu")
+    check(make, model, tokenizer, text, small)
+
+
+def test_torchao(make: Callable[..., Any], tokenizer: Any, text: Corpus, small: dict[str, Any]) -> None:
+    pytest.importorskip("torchao", reason="torchao is not installed")
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+    model = make("llama", **SIZE)
+    quantize_(model, Int8WeightOnlyConfig())
+    check(make, model, tokenizer, text, small)
+
+
+def test_packed_weights_are_unpacked(model: Any) -> None:
+    """What bitsandbytes does on a CPU, in small: a layer that was evaluated gives no gradient until it is unpacked."""
+    from soft_prompts.trainer.frozen import frozen
+
+    class State:
+        packing_format_for_cpu = True
+
+    class Layer(torch.nn.Linear):
+        def _save_to_state_dict(self, *args: Any) -> None:
+            self.weight.quant_state.packing_format_for_cpu = False  # type: ignore[union-attr]
+
+    model.eval()
+    layer = model.model.layers[0].mlp.down_proj = Layer(64, 32).eval()
+    layer.weight.quant_state = State()  # type: ignore[assignment]
+    with frozen(model):
+        assert layer.training and not layer.weight.quant_state.packing_format_for_cpu  # type: ignore[union-attr]
+        assert not model.training
+    assert not layer.training
