@@ -119,7 +119,7 @@ class Keeper:
         """Raises TrainingError where a prompt that somebody has made would be replaced; ask before you load a model."""
         goes_on = self.resume and self._state.exists()
         if self.path.exists() and not (self._overwrite or goes_on):
-            raise TrainingError(f"{self.path} exists already: choose another name, {self._ways()}")
+            raise TrainingError(f"{self.path} exists already{self._ways()}, or replace it with --overwrite")
 
     def save(self, state: State, identity: dict[str, Any], machine: dict[str, Any], prompt: SoftPrompt | None) -> None:
         """State first, then the prompt where there is a better one; raises InvalidFile, and nothing is half-written."""
@@ -149,8 +149,9 @@ class Keeper:
 
     def _ways(self) -> str:
         if self.resume:
-            return "for there is no training of it to go on with, or replace it with --overwrite"
-        return "go on with --resume, or replace it with --overwrite"
+            new = f"with --from {self.name} to begin where it ended"
+            return f", and there is no training of it to go on with: choose another name, {new}"
+        return ": choose another name" + (", go on with --resume" if self._state.exists() else "")
 
     def _put(self, prompt: SoftPrompt) -> None:
         # Through our own folder: what a killed program leaves in the library could not be told from what others write.

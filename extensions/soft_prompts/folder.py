@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 Signature = tuple[int, ...]
 """Of a file or folder: time of the last change first, in nanoseconds; empty where there is none."""
 
+TRAINING = "training"
+"""What the folder ends in that the trainer keeps beside a prompt: reports and the like, and no prompts."""
 _ENDINGS = frozenset(ending[1:] for ending in (*READABLE, *FOREIGN))
 
 
@@ -166,6 +168,8 @@ class Folders:
                     if _is_file(entry, ending.lower()):
                         stem = stem.partition("@")[0]
                         files[stem] = (*files.get(stem, ()), entry.name)
+                    elif ending == TRAINING and _is_folder(entry):
+                        continue
                     elif _is_folder(entry):
                         folders[name] = (*folders.get(name, ()), entry.name)
                     else:
