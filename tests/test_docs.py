@@ -40,6 +40,20 @@ def test_the_readmes_python_runs_from_top_to_bottom(
     assert (tmp_path / "soft_prompts" / "mine.safetensors").exists()
 
 
+def test_the_page_on_training_runs_from_top_to_bottom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "emma.json").write_text(blocks("docs/training.md", "json")[0], "utf-8")
+    names: dict[str, Any] = {}
+    for code in blocks("docs/training.md", "python"):
+        exec(compile(code, "docs/training.md", "exec"), names)
+    assert len(names["Facts"].read("emma.json").pairs) == 3
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 ") and "soft prompt 8 " in printed
+    assert (tmp_path / "soft_prompts" / "mira.safetensors").exists()
+
+
 def test_the_readmes_commands_exist() -> None:
     commands = [
         line.split() for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("soft-")

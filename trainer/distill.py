@@ -16,6 +16,9 @@ from .reader import Reader
 from .settings import Settings
 from .writing import write
 
+AT_ONCE = 32_768
+"""Tokens of context, text and rows together, for which the teacher keeps keys and values while it writes."""
+
 
 class DistillLesson(Lesson):
     """Rows that the model wrote with a long text before it, and what it thought there, which is to be thought again."""
@@ -59,31 +62,35 @@ class DistillLesson(Lesson):
         return row
 
     def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:
-        sizes = self._count, max(8, self._count // 8), max(16, self._count // 8)
+        sizes = self._count, max(9, self._count // 8), max(15, self._count // 8)
+        self._told = lambda done: watch("the model writes with the text before it", done, sum(sizes))
+        self._told(0)
         made: list[Rows] = []
-        total, done = sum(sizes), 0
         for part, size in enumerate(sizes):
-            rows: list[Row] = []
-            while len(rows) < size:
-                watch("the model writes with the text before it", done + len(rows), total)
-                rows += self._write(settings, part, len(rows), min(settings.batch, size - len(rows)), written)
-            done += len(rows)
+            rows = self._write(settings, part, size, sum(sizes[:part]), written)
             made.append(Rows(rows, bool(self.reader.head)))
             teach(self.reader, self._lore, made[-1], settings.batch)
-        watch("the model writes with the text before it", total, total)
         self._train, self.validation, self.test = made
 
-    def _write(self, settings: Settings, part: int, place: int, count: int, written: Written) -> list[Row]:
-        start = self._breaks[place // settings.batch % len(self._breaks)]
-        seed = (settings.seed * 3 + part) * 100_003 + place
-        key = f"{part}-{place}"
-        found = written.load(key)
-        if found is None:
-            found = write(self.reader, self._lore, [start] * count, settings.block, seed)
-            written.save(key, found)
-        # A row that ended at once teaches that the text ends here; it has no token, so the end itself is left out.
-        rows = [Row.whole([*start, *ids], len(start)) for ids in found if ids]
-        return rows or [Row.whole([*start, *self.words[:SHORTEST]], len(start))]
+    def _write(self, settings: Settings, part: int, size: int, done: int, written: Written) -> list[Row]:
+        """`size` rows, of which each third begins in another way, as many at once as have the memory of `AT_ONCE`."""
+        rows: list[Row] = []
+        most = max(4, min(64, AT_ONCE // (len(self.words) + settings.block)))
+        for kind, start in enumerate(self._breaks):
+            left = [*range(kind, size, len(self._breaks))]
+            for place in range(0, len(left), most):
+                count = len(left[place : place + most])
+                key = f"{part}-{kind}-{place}-{count}"
+                found = written.load(key)
+                if found is None:
+                    seed = ((settings.seed * 3 + part) * 3 + kind) * 10_007 + place
+                    found = write(self.reader, self._lore, [start] * count, settings.block, seed)
+                    written.save(key, found)
+                # The model may end the text at once. That end is no token of ours, so such a row says nothing.
+                rows += [Row.whole([*start, *ids], len(start)) for ids in found if ids]
+                done += count
+                self._told(done)
+        return rows or [Row.whole(self.words[: settings.block])]
 
     def terms(self, number: int, settings: Settings) -> list[Term]:
         return [Term(divergence, self._train.batch(order(len(self._train), settings.batch, settings.seed, number)))]
