@@ -8,21 +8,30 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..errors import SoftPromptError
+from ..errors import SoftPromptError, TrainingError
 
 Result = TypeVar("Result")
 
 
 class Crowd:
-    """rank and count of the processes. All hold the same prompt; each reads its share of every batch's rows."""
+    """rank and count of the processes. All hold the same prompt; each reads its share of every batch's rows.
+
+    device: where this process computes, if there are several; where there is one it may do so anywhere.
+    """
 
     def __init__(self) -> None:
-        self.count, self.rank, self._device = 1, 0, torch.device("cpu")
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        self.count, self.rank, self.device = 1, 0, torch.device("cpu")
+        if (wanted := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
             from accelerate import PartialState
 
-            state = PartialState()
-            self.count, self.rank, self._device = state.num_processes, state.process_index, state.device
+            state = PartialState(cpu=_on_cpu())
+            if state.num_processes != wanted:
+                # Each would train alone, and all would write the same file.
+                raise TrainingError(
+                    f"WORLD_SIZE is {wanted}, but {state.num_processes} work together: start them by accelerate "
+                    "launch, with --cpu where they compute on the CPU"
+                )
+            self.count, self.rank, self.device = state.num_processes, state.process_index, state.device
 
     @property
     def first(self) -> bool:
@@ -36,7 +45,7 @@ class Crowd:
         from accelerate.utils import reduce
 
         # Processes with GPUs can only sum what lies there.
-        summed: torch.Tensor = reduce(tensor.to(self._device), reduction="sum")
+        summed: torch.Tensor = reduce(tensor.to(self.device), reduction="sum")
         return summed.to(tensor.device)
 
     def agreed(self, make: Callable[[], Result]) -> Result:
@@ -66,3 +75,11 @@ class Crowd:
             from accelerate import PartialState
 
             PartialState().wait_for_everyone()
+
+
+def _on_cpu() -> bool:
+    """Whether processes talk as those on a CPU do: accelerate itself asks only the part of it that is not used here."""
+    from accelerate.utils import parse_flag_from_env
+
+    asked = bool(parse_flag_from_env("ACCELERATE_USE_CPU"))
+    return asked or not getattr(torch, "accelerator", torch.cuda).is_available()
