@@ -1,0 +1,115 @@
+"""`python benchmarks/training.py` prints what training gives and costs, against what else there is.
+
+The rivals are PEFT's prompt tuning in the Trainer of Transformers, with a rate from a sweep, and the recipe of the
+ancestors of this project. `--only speed` runs one section, `--full` three seeds of each, `--check` ends with 1 where a
+target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import logging
+import os
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve()
+PEERS = ("torch", "transformers", "peft", "accelerate")
+
+
+def sections(seeds: range, full: bool, rounds: int) -> dict[str, Callable[[], list[Any]]]:
+    """What can be run, by the names that `--only` takes."""
+    subjects, quality, speed, cost = (part(name) for name in ("subjects", "quality", "speed", "cost"))
+    memory, worldinfo, distill = (part(name) for name in ("memory", "worldinfo", "distill"))
+    folder = subjects.shared(HERE.parent.parent)
+    if folder is None:
+        print("(../shared is not there: the sections on stories260k and alice.txt are left out)\n")
+
+    def styles() -> list[Any]:
+        found = []
+        if folder is not None:
+            found.append(quality.quality(subjects.alice(folder), {100: 0.02, 400: 0.015}, seeds, quality.KNOWN))
+        steps = {100: 0.015, 400: 0.015} if full else {100: 0.015}
+        return [*found, quality.quality(subjects.noir(), steps, seeds)]
+
+    return {
+        "quality": styles,
+        "speed": lambda: [speed.speed(rounds), speed.overhead()],
+        "memory": lambda: [memory.memory(HERE)],
+        "ancestors": lambda: [cost.cost(subjects.noir(), seeds)],
+        "worldinfo": lambda: [worldinfo.worldinfo(seeds)],
+        "distill": lambda: [distill.distill(seeds)],
+    }
+
+
+def part(name: str) -> Any:
+    """A file of the folder beside this one, by its place: no folder of the checkout may be on sys.path."""
+    package = "training_benchmark"
+    if package not in sys.modules:
+        folder = HERE.with_suffix("")
+        where = [str(folder)]
+        spec = importlib.util.spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=where)
+        assert spec is not None
+        sys.modules[package] = importlib.util.module_from_spec(spec)
+    return importlib.import_module(f"{package}.{name}")
+
+
+def quiet() -> None:
+    """No bars, no warnings of the rivals' own, and no questions to the hub."""
+    os.environ |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    names = ("quality", "speed", "memory", "ancestors", "worldinfo", "distill")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=names, help="this section; may be given several times")
+    parser.add_argument("--full", action="store_true", help="three seeds everywhere, and the storyteller at 400 steps")
+    parser.add_argument("--check", action="store_true", help="end with 1 where a target is missed")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch, where time is not measured")
+    parser.add_argument("--speed-threads", type=int, default=1, help="of torch, in the section speed")
+    parser.add_argument("--rounds", type=int, default=9, help="interleaved runs of the section speed")
+    parser.add_argument("--probe", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Print the sections; what they missed decides the exit status."""
+    options = arguments()
+    quiet()
+    if options.probe:
+        part("memory").probe(options.probe)
+        return 0
+    import torch
+
+    peers = ", ".join(f"{name} {version(name)}" for name in PEERS)
+    print(f"Python {platform.python_version()}, {peers}; {options.threads} threads\n", flush=True)
+    missed, began = [], time.monotonic()
+    for name, run in sections(range(3 if options.full else 1), options.full, options.rounds).items():
+        if options.only and name not in options.only:
+            continue
+        torch.set_num_threads(options.speed_threads if name == "speed" else options.threads)
+        for section in run():
+            print(f"{section}\n({time.monotonic() - began:.0f} s)\n", flush=True)
+            missed += section.missed
+    for each in missed:
+        print(f"missed: {each}")
+    return 1 if options.check and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

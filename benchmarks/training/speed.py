@@ -1,0 +1,109 @@
+"""Speed: a step of ours against one of Trainer + PEFT, and what our loop costs beyond forward and backward."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import torch
+
+from soft_prompts.trainer import Training
+
+from . import ours
+from .rivals import TOKENS, peft_steps
+from .subjects import BLOCK, Subject, noir, random_llama
+from .tables import Section
+from .turns import Interval, ratio, turns
+
+SHAPES = {
+    "long rows, 8 of 256 tokens": (8, 256, 2, 1.15),
+    "short rows, 32 of 32 tokens": (32, 32, 3, 3.0),
+    "short rows, 32 of 64 tokens": (32, 64, 2, 2.7),
+}
+"""(rows a step, tokens of a row, steps of a run, wanted ratio)."""
+
+
+def speed(rounds: int = 9) -> Section:
+    """Steps per second, ratio to Trainer + PEFT: start-up, logging, saving and evaluation are in neither."""
+    subject = random_llama(32_000)
+    section = Section("Speed")
+    rows = []
+    for name, (batch, block, steps, wanted) in SHAPES.items():
+        theirs, mine, faster = _against_peft(subject, batch, block, steps, rounds)
+        rows.append((name, f"{theirs:.3f} s", f"{mine:.3f} s", faster))
+        section.least(f"times as fast, {name}", faster.middle, wanted)
+        if block == BLOCK:
+            section.least(f"times as fast, {name}", faster.middle, 1.5, stretch=True)
+    section.table(("a step", "Trainer + PEFT", "ours", f"times as fast, median of {rounds}"), rows)
+    section.say(f"{subject.name}, float32, prompt of {TOKENS} tokens, {_threads()}.")
+    return section
+
+
+def _threads() -> str:
+    count = torch.get_num_threads()
+    return "one thread, in processor time" if count == 1 else f"{count} threads"
+
+
+def clock() -> float:
+    """Seconds. With one thread the processor's, which other work on the machine does not lengthen."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
+def _against_peft(subject: Subject, batch: int, block: int, steps: int, rounds: int) -> tuple[float, float, Interval]:
+    rows = subject.blocks(block).train
+    found = turns(
+        {
+            "theirs": lambda: peft_seconds(subject, rows, steps, batch),
+            "ours": lambda: ours.seconds(subject, steps, batch, block, clock),
+        },
+        rounds,
+    )
+    return median(found["theirs"]), median(found["ours"]), ratio(found["theirs"], found["ours"])
+
+
+def peft_seconds(subject: Subject, rows: torch.Tensor, steps: int, batch: int) -> float:
+    """Of one step, the mean of `steps`, from the end of one to the end of the next."""
+    ends: list[float] = []
+    peft_steps(subject, rows, steps + 1, batch, lambda number, model: ends.append(clock()))
+    return (ends[-1] - ends[0]) / steps
+
+
+def overhead(rounds: int = 40) -> Section:
+    """Processor time of the whole loop over that of the same forward and backward, called bare; on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    section = Section("What the loop costs")
+    rows = []
+    for subject, steps, limit in ((random_llama(32_000), rounds // 3, 1.08), (noir(100), 2 * rounds, None)):
+        whole, bare = loop_and_bare(subject, steps)
+        more = ratio(whole, bare)
+        rows.append((subject.name, f"{median(bare) * 1e3:.0f} ms", f"{median(whole) * 1e3:.0f} ms", f"{more:.3f}"))
+        if limit:
+            section.most("processor time, loop over bare forward and backward", more.middle, limit)
+    section.table(("processor time of a step", "forward and backward, bare", "the whole loop", "ratio"), rows)
+    section.say("One thread; 8 rows of 256 tokens. Looks at the validation part and checkpoints are in neither.")
+    torch.set_num_threads(before)
+    return section
+
+
+def loop_and_bare(subject: Subject, steps: int) -> tuple[list[float], list[float]]:
+    """Seconds of processor time of each step, and of the same rows read by the same objective without a loop."""
+    training = ours.training_of(subject, steps=steps + 2, validate=steps + 2)
+    whole, bare = [], []
+    steps_of_it = iter(training)
+    next(steps_of_it)  # the look at the validation part before the first step, and what is warm afterwards
+    for number in range(2, steps + 2):
+        began = time.process_time()
+        next(steps_of_it)
+        middle = time.process_time()
+        _bare(training, number)
+        whole.append(middle - began)
+        bare.append(time.process_time() - middle)
+    return whole, bare
+
+
+def _bare(training: Training, number: int) -> None:
+    """The gradient of step `number`, and nothing else."""
+    vectors = training.state.vectors.clone().requires_grad_(True)
+    for term in training.lesson.terms(number, training.settings):
+        torch.autograd.grad(term.objective(training.reader, vectors, term.batch), [vectors])
