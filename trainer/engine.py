@@ -6,7 +6,7 @@ batch counts, so that neither changes what is computed.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -14,14 +14,17 @@ from ..errors import TrainingError
 from .batch import Batch
 from .crowd import Crowd
 from .evaluate import mean
-from .fitting import is_full, stepping_down
+from .fitting import fitting, is_full, kept, stepping_down
 from .frozen import frozen
 from .objectives import Objective, Term
 from .reader import Reader
 
 
 class Engine:
-    """rows: read at once. recompute: gradient checkpointing; may_recompute: whether it is a way out at all."""
+    """rows: read at once. recompute: gradient checkpointing; may_recompute: whether it is a way out at all.
+
+    measured: whether rows are known to fit.
+    """
 
     def __init__(self, reader: Reader, rows: int, recompute: bool, may_recompute: bool) -> None:
         self.reader = reader
@@ -29,6 +32,7 @@ class Engine:
         self.rows = rows
         self.recompute = recompute
         self._may_recompute = may_recompute
+        self.measured = False
 
     def frozen(self) -> AbstractContextManager[None]:
         """Around everything below; the model is as before afterwards."""
@@ -36,6 +40,32 @@ class Engine:
 
     def gradient(self, vectors: torch.Tensor, terms: list[Term]) -> tuple[float, torch.Tensor]:
         """(mean loss, its gradient) over all processes; raises TrainingError where memory is too small for a row."""
+        before = self.recompute
+        self._measure(vectors, terms)
+        with self.frozen() if self.recompute and not before else nullcontext():
+            return self._stepping_down(vectors, terms)
+
+    def _measure(self, vectors: torch.Tensor, terms: list[Term]) -> None:
+        """A computer's own memory does not say that it is full, and programs die: see once what a row really needs."""
+        if self.measured or self.recompute or self.reader.device.type != "cpu":
+            return
+        self.measured = True
+        rows = [(term.objective, part) for term in terms for part in term.batch.split(1)]
+        if not rows:
+            return
+        objective, row = max(rows, key=lambda each: each[1].ids.shape[1])
+        try:
+            self.reader.features(vectors.detach(), row)  # gets to know the model, which is not what is measured
+            needed = kept(self.reader.base, lambda: objective(self.reader, vectors, row))
+        except (RuntimeError, MemoryError) as problem:
+            if not is_full(problem):
+                raise
+            return
+        found = fitting(needed, self.reader.device)
+        self.recompute = found == 0 and self._may_recompute
+        self.rows = max(1, min(self.rows, found))
+
+    def _stepping_down(self, vectors: torch.Tensor, terms: list[Term]) -> tuple[float, torch.Tensor]:
         try:
             return self._summed(vectors, terms)
         except (RuntimeError, MemoryError) as problem:

@@ -260,7 +260,7 @@ class Training:
         self.notes += notes
         if state is not None:
             self.state = state
-            engine.rows = min(state.rows, self.settings.micro or state.rows)
+            engine.rows, engine.measured = min(state.rows, self.settings.micro or state.rows), True
             engine.recompute = state.recompute if self.settings.recompute is None else self.settings.recompute
             self.notes.append(f"going on from step {state.done} of {self.settings.steps}")
 

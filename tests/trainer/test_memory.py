@@ -217,3 +217,40 @@ def test_what_is_read_at_once_fits(model: Any, tokenizer: Any, monkeypatch: pyte
     assert [found[free].rows for free in sorted(found)] == sorted(each.rows for each in found.values())
     assert (found[0].recompute, found[0].rows) == (True, 1)
     assert (found[1 << 40].recompute, found[1 << 40].rows) == (False, 64)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mamba"])
+def test_what_a_row_really_needs_is_measured(
+    family: str, make: Callable[..., Any], tokenizer: Any, text: Corpus, small: dict[str, Any], monkeypatch: Any
+) -> None:
+    """Sizes tell too little of some models, and a program whose memory is full is killed without a word."""
+    from soft_prompts.trainer import fitting
+
+    small["batch"] = 8
+    losses, found = [], {}
+    for free in (1 << 40, 1 << 27, 0):
+        monkeypatch.setattr(fitting, "free", lambda device, free=free: free)
+        training = Training(make(family), tokenizer, Finetune(text), **small)
+        training._engine.rows, training._engine.recompute = 8, False  # whatever was told by the sizes
+        monkeypatch.setattr(training, "_reset", lambda: None)
+        losses.append([step.loss for step in training])
+        found[free] = training._engine.rows, training._engine.recompute
+    assert found[1 << 40] == (8, False)
+    assert found[0] == (1, True)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert losses[2] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_what_is_kept_grows_with_the_rows(model: Any, tokenizer: Any, terms: Callable[[Engine], list[Term]]) -> None:
+    from soft_prompts.trainer.fitting import kept
+
+    engine = engine_of(model, tokenizer)
+    batch = terms(engine)[0].batch
+    vectors = engine.reader.embed(list(range(10, 16))).requires_grad_(True)
+    sizes = [kept(model, lambda each=each: engine.reader.features(vectors, each)) for each in (batch, batch)]
+    (row,) = [part for part in batch.split(1) if len(part.ids[0]) == batch.ids.shape[1]]
+    one = kept(model, lambda: engine.reader.features(vectors, row))
+    assert sizes[0] == sizes[1]
+    assert one * 2 < sizes[0] <= one * len(batch)
+    with torch.no_grad():
+        assert kept(model, lambda: engine.reader.embed([1, 2, 3])) == 0
