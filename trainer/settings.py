@@ -43,6 +43,9 @@ class Settings:
             raise TrainingError(f"seed={self.seed!r}: it must be a whole number from 0 to {(1 << 31) - 1:,}")
         if self.tokens > MOST_TOKENS:
             raise TrainingError(f"tokens={self.tokens}: a soft prompt has {MOST_TOKENS:,} at most, and 20 to 64 do")
+        for name in ("rate", "warmup", "floor", "clip"):
+            if not isinstance(getattr(self, name), int | float):
+                raise TrainingError(f"{name}={getattr(self, name)!r}: it must be a number")
         if not 0 < self.rate < math.inf:
             raise TrainingError(f"rate={self.rate}: it must be a positive number; 0.4 serves most models")
         if not (0 <= self.warmup <= 1 and 0 <= self.floor <= 1 and self.clip > 0):

@@ -37,6 +37,8 @@ def write(
     prefix = reader.prefix(vectors)
     given = torch.cat([prefix.expand(len(starts), -1, -1), reader.embedded(torch.tensor(starts, dtype=torch.long))], 1)
     ends = _ends(base)
+    if not given.shape[1]:  # with nothing before it, a text begins after what ends texts
+        given = reader.embedded(torch.full((len(starts), 1), min(ends, default=0)))
     options: dict[str, Any] = {"max_new_tokens": tokens, "do_sample": temperature > 0}
     if temperature > 0:
         options |= {"temperature": temperature, "top_k": 0, "top_p": 1.0}

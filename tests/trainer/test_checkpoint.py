@@ -101,7 +101,9 @@ def test_finished(begin: Callable[..., Training], tmp_path: Path) -> None:
 def test_never_over_a_prompt_that_somebody_has_made(begin: Callable[..., Training], tmp_path: Path) -> None:
     made = soft_prompts.SoftPrompt("noir", np.ones((2, 32), np.float32))
     made.save(tmp_path / "noir.safetensors")
-    with pytest.raises(TrainingError, match="noir.safetensors exists already: choose another name, or replace it with --overw"):
+    with pytest.raises(
+        TrainingError, match="noir.safetensors exists already: choose another name, or replace it with --overw"
+    ):
         stopped(begin(), 1)
     # To go on is not to replace: there is no training of it.
     with pytest.raises(TrainingError, match="exists already, and there is no training of it to go on with"):

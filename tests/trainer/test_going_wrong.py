@@ -216,6 +216,20 @@ def test_one_fact(model: Any, tokenizer: Any, tmp_path: Path) -> None:
     assert any("by heart" in note or "held out" in note for note in training.notes)
 
 
+@pytest.mark.parametrize("name", ["rate", "warmup", "floor", "clip"])
+def test_settings_that_are_no_numbers(name: str, model: Any, tokenizer: Any, text: Corpus) -> None:
+    with pytest.raises(TrainingError, match=f"{name}='0.4': it must be a number"):
+        Training(model, tokenizer, Finetune(text), **{name: "0.4"})
+
+
+def test_writing_with_nothing_to_begin_with(model: Any, tokenizer: Any, text: Corpus, small: dict[str, Any]) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", special_tokens=[])
+    training = Training(model, tokenizer, Finetune(text), **small)
+    assert training.write("", prompted=False) and training.write("")
+
+
 def test_batches_larger_than_the_data(model: Any, tokenizer: Any, text: Corpus, small: dict[str, Any]) -> None:
     steps = list(Training(model, tokenizer, Finetune(text), **{**small, "batch": 500, "steps": 2}))
     assert steps[0].tokens == 500 * 32

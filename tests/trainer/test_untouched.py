@@ -80,7 +80,7 @@ class Broken(Exception):
 
 @pytest.mark.parametrize("problem", [Broken, KeyboardInterrupt, torch.OutOfMemoryError, MemoryError])
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("call", [1, 4, 9])
+@pytest.mark.parametrize("call", [1, 9])
 def test_after_an_exception_within_a_forward_pass(
     problem: type[BaseException],
     recompute: bool,
@@ -218,6 +218,7 @@ def test_an_attached_model(
         assert everything(model) == before
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # PEFT's own
 def test_a_model_with_adapters(
     make: Callable[..., Any], tokenizer: Any, text: Corpus, small: dict[str, Any], everything: Everything
 ) -> None:
