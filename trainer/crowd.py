@@ -1,4 +1,4 @@
-"""`Crowd()`: the processes that train together, under `accelerate launch`; mostly there is one."""
+"""`Crowd()`: the processes that train together, under `accelerate launch` or `torchrun`; mostly there is one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Crowd:
             if state.num_processes != wanted:
                 # Each would train alone, and all would write the same file.
                 raise TrainingError(
-                    f"WORLD_SIZE is {wanted}, but {state.num_processes} work together: start them by accelerate "
-                    "launch, with --cpu where they compute on the CPU"
+                    f"WORLD_SIZE is {wanted}, but {state.num_processes} work together: start them by `accelerate "
+                    "launch`, or by `torchrun` where they compute on the CPU"
                 )
             self.count, self.rank, self.device = state.num_processes, state.process_index, state.device
 
