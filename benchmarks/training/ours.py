@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from soft_prompts.trainer import Corpus, Finetune, Step, Training
+from soft_prompts.trainer import Corpus, Finetune, Settings, Step, Training
+from soft_prompts.trainer.batch import Row, Rows
+from soft_prompts.trainer.finetune import FinetuneLesson
+from soft_prompts.trainer.reader import Reader
 
 from .counting import nats
 from .rivals import TOKENS, Trained
@@ -37,10 +41,34 @@ def stepping(subject: Subject, steps: int, batch: int = 8, block: int = BLOCK, s
     yield from training_of(subject, steps=steps, batch=batch, block=block, validate=steps, seed=seed)
 
 
-def seconds(subject: Subject, steps: int, batch: int, block: int, clock: Callable[[], float]) -> float:
+@dataclass(frozen=True)
+class Ends:
+    """A task whose rows are blocks of a text, of which only the last `counted` tokens count, as answers do."""
+
+    corpus: Corpus
+    counted: int
+
+    def lesson(self, reader: Reader) -> FinetuneLesson:
+        return _EndsLesson(reader, self)
+
+
+class _EndsLesson(FinetuneLesson):
+    def __init__(self, reader: Reader, task: Ends) -> None:
+        super().__init__(reader, task.corpus)
+        self._counted = task.counted
+
+    def fit(self, settings: Settings) -> int:
+        length = super().fit(settings)
+        self._train = Rows([Row.whole(row.ids, length - self._counted) for row in self._train.rows])
+        return length
+
+
+def seconds(subject: Subject, steps: int, batch: int, block: int, counted: int, clock: Callable[[], float]) -> float:
     """Of one step, the mean of `steps`, from the end of one to the end of the next."""
     ends = []
-    for step in stepping(subject, steps + 2, batch, block):
+    task = Ends(Corpus(subject.text), counted)
+    chosen = {"steps": steps + 2, "validate": steps + 2, "batch": batch, "block": block}
+    for step in Training(subject.model, subject.tokenizer, task, tokens=TOKENS, **chosen):
         ends.append(clock())
         if step.number == steps + 1:
             break

@@ -57,8 +57,12 @@ def peft_steps(
     after: Callable[[int, Any], None],
     rate: float = 1e-2,
     seed: int = 0,
+    counted: int | None = None,
 ) -> None:
-    """Run the Trainer, which saves, evaluates and prints nothing; `after(step, model)` is called after each step."""
+    """Run the Trainer, which saves, evaluates and prints nothing; `after(step, model)` is called after each step.
+
+    counted: how many tokens at the end of each row count; by default all.
+    """
 
     class After(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
@@ -80,10 +84,16 @@ def peft_steps(
             eval_strategy="no",
             logging_strategy="no",
         )
-        data = [{"input_ids": row, "labels": row} for row in rows]
+        data = [{"input_ids": row, "labels": _labels(row, counted)} for row in rows]
         trainer = Trainer(model=_prompt_tuned(subject), args=arguments, train_dataset=data, callbacks=[After()])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
+
+
+def _labels(row: torch.Tensor, counted: int | None) -> torch.Tensor:
+    labels = row.clone()
+    labels[: len(row) - (len(row) if counted is None else counted)] = -100
+    return labels
 
 
 def _prompt_tuned(subject: Subject, tokens: int = TOKENS) -> Any:
