@@ -69,7 +69,7 @@ def test_errors_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -
         (("show", "nor"), "no soft prompt 'nor' in .*did you mean 'noir'"),
         (("show", folder / "cut.safetensors"), "cut short"),
         (("show", "cut"), "cut short"),
-        (("try", "noir", "x", "--model", folder / "none"), "cannot be loaded"),
+        (("try", "noir", "x", "--model", folder / "none"), "there is no folder .*none"),
         (("try", "nor"), "did you mean 'noir'"),
         (("try", "noir"), "4 wide, but this model embeds tokens"),
         (("try", "note", "--strength", "9"), "between -4 and 4"),

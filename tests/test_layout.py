@@ -46,6 +46,8 @@ hosts.webui*
 trainer.data*
 trainer*
 demo*
+trainer.commands
+trainer.fieldtest
 markup
 answers
 panel  trainer.tab
@@ -56,7 +58,7 @@ UPWARD = [("soft_prompts", "hosts.hf*"), ("prompt", "hosts.hf*")]
 # Entry points may use anything of ours, and anything at all inside functions.
 ENTRIES = {"cli", "script", "demo.__main__", "trainer.__main__"}
 TORCH = ["hosts.hf*", "hosts.webui.transformers", "trainer*", "demo.build", "demo.priming", "demo.measure"]
-NO_TORCH = ["trainer.data*"]
+NO_TORCH = ["trainer.data*", "trainer.options"]
 OTHERS = {  # what is neither ours nor of the standard library -> who may import it
     "numpy": ["*"],
     "watchdog": ["watch"],
@@ -65,11 +67,22 @@ OTHERS = {  # what is neither ours nor of the standard library -> who may import
     "tokenizers": TORCH,
     "accelerate": ["trainer*"],
     "psutil": ["trainer*"],
+    "matplotlib": ["trainer*"],
     "safetensors": ["trainer*", "demo.build"],
     "gradio": ["panel", "trainer.tab"],
     "modules": ["hosts.webui*"],
 }
-HEAVY = ["torch", "transformers", "gradio", "tokenizers", "safetensors", "accelerate", "huggingface_hub", "watchdog"]
+HEAVY = [
+    "torch",
+    "transformers",
+    "gradio",
+    "tokenizers",
+    "safetensors",
+    "accelerate",
+    "huggingface_hub",
+    "watchdog",
+    "matplotlib",
+]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""`soft-prompts list`, `soft-prompts show noir`, `soft-prompts try noir "The door opened and"`.
+"""`soft-prompts list`, `soft-prompts show noir`, `soft-prompts try noir "The door opened"`, `soft-prompts train ...`.
 
-`list` and `show` need numpy only; `try` brings in torch and a model, by default the embedded storyteller.
+`list` and `show` need numpy only; the others bring in torch and a model, by default the embedded storyteller.
 """
 
 from __future__ import annotations
@@ -8,61 +8,114 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from importlib import import_module
+from typing import Any
 
-from .errors import InvalidFile, InvalidTag, SoftPromptError, UnknownPrompt
+from .errors import InvalidTag, SoftPromptError, UnknownPrompt
 from .fingerprint import KEY
-from .formats import load, load_any
 from .library import Entry, Library
 from .prompt import Prompt, SoftPrompt
 from .tags import LARGEST_STRENGTH, name_problem, tag_for
 from .terminal import columns, table
+from .trainer.options import FOLDER, Words, add_eval, add_field_test, add_model, add_train, find, positive
 
-FOLDER = "soft_prompts"
+Run = Callable[[argparse.Namespace], "int | None"]
+
+_NEEDS = "pip install 'soft-prompts[train]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 1 after an error that was printed as one readable line."""
-    options = parser().parse_args(arguments)
+    """The exit status: 0, or 1 after an error that was printed as one readable line; 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(words)
+    options.words = words
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A redirected output on Windows knows few letters; names may have any.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        options.run(options)
+        status = options.run(options) or 0
+        sys.stdout.flush()
+        return int(status)
     except SoftPromptError as problem:
         print(f"soft-prompts: {problem}", file=sys.stderr)
         return 1
-    return 0
+    except KeyboardInterrupt:
+        print("\nsoft-prompts: ended", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing more may be written when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its arguments; `run` is what it does."""
-    whole = argparse.ArgumentParser(prog="soft-prompts", description="Soft prompts for language models.")
+    whole = argparse.ArgumentParser(
+        prog="soft-prompts",
+        formatter_class=Words,
+        description="Soft prompts for language models: a style, a world or a lore in a few tokens of context.",
+        epilog="soft-prompts COMMAND --help says more of each.",
+    )
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--folder", default=FOLDER, help=f"the library's folder (default: {FOLDER})")
 
-    each = commands.add_parser("list", parents=[common], help="every file of the library, also those with a problem")
+    each = commands.add_parser(
+        "list", parents=[common], formatter_class=Words, help="every file of the library, also those with a problem"
+    )
     each.add_argument("--json", action="store_true", help="one JSON object a line")
     each.set_defaults(run=_list)
 
-    each = commands.add_parser("show", parents=[common], help="all that is known of one soft prompt")
+    each = commands.add_parser(
+        "show", parents=[common], formatter_class=Words, help="all that is known of one soft prompt"
+    )
     each.add_argument("name", help="a name in the library, or a file")
     each.add_argument("--json", action="store_true", help="as a JSON object")
     each.set_defaults(run=_show)
+    add_model(each, "also show what its vectors are like, in this model's words; storyteller is the embedded one")
 
-    each = commands.add_parser("try", parents=[common], help="the same opening without and with a soft prompt")
+    each = commands.add_parser(
+        "try", parents=[common], formatter_class=Words, help="the same opening without and with a soft prompt"
+    )
     each.add_argument("name", help="a name in the library")
     each.add_argument("text", nargs="?", default="The door opened and", help="the opening (default: %(default)r)")
-    each.add_argument("--model", help="a folder or a name that Transformers knows (default: the storyteller)")
     each.add_argument("--strength", type=float, default=1.0, help="of the prompt, -4 to 4 (default: %(default)s)")
-    each.add_argument("--tokens", type=_positive, default=80, help="how long the text is to be (default: %(default)s)")
+    each.add_argument("--tokens", type=positive, default=80, help="how long the text is to be (default: %(default)s)")
     each.add_argument("--seed", type=int, default=0, help="another number, another text (default: %(default)s)")
+    each.add_argument(
+        "--greedy", action="store_true", help="always the likeliest word, so that nothing is left to luck"
+    )
     each.set_defaults(run=_try)
+    add_model(each)
+
+    add_train(commands, _later("commands", "train"))
+    add_eval(commands, _later("commands", "evaluate"))
+    add_field_test(commands, _later("fieldtest", "field_test"))
     return whole
+
+
+def _later(room: str, name: str) -> Run:
+    """What a room of the trainer does, imported when it is wanted."""
+
+    def run(options: argparse.Namespace) -> int | None:
+        found: int | None = getattr(_brought(f".trainer.{room}"), name)(options)
+        return found
+
+    return run
+
+
+def _brought(name: str) -> Any:
+    """A module of ours that needs torch; raises SoftPromptError that says what to install."""
+    try:
+        return import_module(name, __package__)
+    except ModuleNotFoundError as missing:
+        if missing.name and missing.name.startswith("soft_prompts"):
+            raise
+        raise SoftPromptError(f"{missing.name} is needed to run a model: {_NEEDS}") from None
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -86,37 +139,40 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _show(options: argparse.Namespace) -> None:
-    prompt = _find(options.name, options.folder)
-    facts = {"name": prompt.name}
+    prompt = find(options.name, options.folder)
+    facts: dict[str, Any] = {"name": prompt.name}
     if isinstance(prompt, SoftPrompt):
         shown = {key: value for key, value in prompt.metadata.items() if key != KEY}
         facts |= {"tokens": str(len(prompt)), "width": str(prompt.width), "digest": prompt.digest[:16], **shown}
     else:
         facts |= {"text": prompt.text}
-    print(json.dumps(facts, ensure_ascii=False) if options.json else table(list(facts.items())))
+    near = _neighbours(options, prompt) if options.model else []
+    if options.json:
+        print(json.dumps(facts | ({"vectors": [asdict(each) for each in near]} if near else {}), ensure_ascii=False))
+        return
+    print(table(list(facts.items())))
+    if near:
+        print("\n" + _brought(".trainer.neighbours").told(near))
+
+
+def _neighbours(options: argparse.Namespace, prompt: Prompt) -> list[Any]:
+    """What the vectors are like, in the words of a model."""
+    commands, rooms = _brought(".trainer.commands"), _brought(".trainer.neighbours")
+    model, tokenizer = commands.opened(options)
+    found: list[Any] = rooms.neighbours(model, tokenizer, commands.fitting(prompt, model, tokenizer).vectors)
+    return found
 
 
 def _try(options: argparse.Namespace) -> None:
     start = _start(options.name, options.strength)
-    try:
-        from transformers.utils import logging
-
-        from . import demo
-        from .hosts.hf import from_pretrained
-        from .hosts.hf.sample import continuation
-    except ModuleNotFoundError as missing:
-        raise SoftPromptError(f"{missing.name} is needed to run a model: pip install 'soft-prompts[train]'") from None
-    logging.disable_progress_bar()
-    try:
-        model, tokenizer = from_pretrained(options.model or demo.path(), options.folder)
-    except SoftPromptError:
-        raise
-    except (OSError, ValueError) as problem:
-        raise InvalidFile(f"the model {options.model or 'that is embedded'} cannot be loaded: {problem}") from None
-    texts = [
-        options.text + continuation(model, tokenizer, tag + options.text, options.tokens, options.seed)
-        for tag in ("", start)
-    ]
+    commands, sample = _brought(".trainer.commands"), _brought(".hosts.hf.sample")
+    model, tokenizer = commands.opened(options)
+    heat = 0.0 if options.greedy else 0.7
+    with _brought(".hosts.hf").attach(model, tokenizer, options.folder):
+        texts = [
+            options.text + sample.continuation(model, tokenizer, tag + options.text, options.tokens, options.seed, heat)
+            for tag in ("", start)
+        ]
     print(columns(("without", texts[0]), (f"with {start}", texts[1])))
 
 
@@ -127,19 +183,6 @@ def _start(name: str, strength: float) -> str:
     if not abs(strength) <= LARGEST_STRENGTH:
         raise InvalidTag(f"--strength {strength}: a strength lies between -4 and 4, 1 being the prompt as it is")
     return str(tag_for(name, strength))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _find(name: str, folder: str) -> Prompt:
-    path = Path(name)
-    if path.suffix == ".txt" and path.exists():
-        return load_any(path, path.stem)
-    return load(path) if path.suffix and path.exists() else Library(folder)[name]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections.abc import Sequence
 from itertools import zip_longest
 
 NARROWEST = 72
@@ -22,20 +23,45 @@ def columns(left: tuple[str, str], right: tuple[str, str], width: int = 0) -> st
     return "\n".join(f"{a:<{half}}    {b}".rstrip() for a, b in zip_longest(*sides, fillvalue=""))
 
 
-def bar(done: int, total: int, words: str, width: int = 0) -> str:
+def bar(done: int, total: int, words: str, width: int = 0, cells: int = 24) -> str:
     """`[#####.....]  50 % words`, no longer than the terminal's line."""
     width = width or shutil.get_terminal_size().columns
-    filled = 24 * done // max(total, 1)
-    return f"[{'#' * filled}{'.' * (24 - filled)}] {100 * done // max(total, 1):3} % {words}"[: width - 1]
+    filled = cells * done // max(total, 1)
+    return f"[{'#' * filled}{'.' * (cells - filled)}] {100 * done // max(total, 1):3} % {words}"[: width - 1]
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Rows of cells in columns as wide as their longest cell; control characters of files are shown, not obeyed."""
+def table(rows: Sequence[tuple[str, ...]], numbers: bool = False) -> str:
+    """Rows of cells in columns as wide as their longest cell; control characters of files are shown, not obeyed.
+
+    numbers: all but the first column end on one line.
+    """
     rows = [tuple(map(_printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ["<", *(">" if numbers else "<" for _ in widths[1:])]
     return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+        for row in rows
     )
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `12 min`, `3 h 05 min`: how long something takes, as one says it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def size(count: float) -> str:
+    """`14 kB`, `340 MB`, `1.2 GB`: bytes."""
+    unit, per, digits = ("GB", 1e9, 1) if count >= 0.95e9 else ("MB", 1e6, 0) if count >= 0.95e6 else ("kB", 1e3, 0)
+    return f"{count / per:.{digits}f} {unit}"
+
+
+def wrapped(text: str, most: int = 100) -> str:
+    """Paragraphs broken at the terminal's width, or at `most` characters."""
+    width = min(shutil.get_terminal_size().columns, most)
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import Library, SoftPrompt, SoftPromptError, attach, demo
-from ..cli import FOLDER
 from ..hosts.hf.sample import continuation
 from ..prompt import check_name
 from ..terminal import bar, columns
 from ..trainer import Corpus, Finetune, Training
+from ..trainer.options import FOLDER
 from .stories import RARE, corpus
 
 OPENING = "It was late when"

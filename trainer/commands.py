@@ -1,0 +1,440 @@
+"""What `soft-prompts train` and `soft-prompts eval` do, once their words are read.
+
+A training on the command line is the same generator of Steps as everywhere; here it is shown, ended, and reported on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import demo
+from ..errors import InvalidFile, Misfit, SoftPromptError, TrainingError
+from ..fingerprint import judge
+from ..hosts.hf import text_prompt
+from ..hosts.hf.view import ModelView, codec_of, kind_of, unwrap
+from ..hosts.hf.view import name_of as name_of_model
+from ..prompt import Prompt, SoftPrompt, TextPrompt
+from ..tags import suggest_name
+from ..terminal import duration, size
+from . import curve, reporting
+from .checkpoint import Keeper
+from .crowd import Crowd
+from .data import Corpus, Facts, Lore
+from .data.texts import DATASETS
+from .evaluate import Report
+from .fitting import Estimate
+from .initial import Start, from_prompt, from_text, from_words
+from .loading import Choice, load
+from .loop import Training
+from .options import METHODS, find, name_of
+from .rehearsal import rehearse
+from .showing import Nobody, People, Programs, Screen
+from .stopping import Stop, Stopped
+from .tasks import Distill, Finetune, Task, WorldInfo
+
+OPENING = "The door opened and"
+"""How samples begin where the task has nothing better; it is nobody's text, so a file may hold what follows it."""
+
+STORYTELLER = "storyteller"
+"""The name of the embedded model, should somebody type it."""
+
+PREVIEW = 100
+SAMPLE = 40
+"""Tokens of a sample."""
+
+REHEARSED = 16
+"""Rows that the model writes where nothing but time is measured."""
+
+_SETTINGS = ("tokens", "steps", "seed", "rate", "batch", "block", "micro", "validate", "patience", "recompute")
+
+
+def train(options: argparse.Namespace) -> int:
+    """`soft-prompts train ...`: the exit status."""
+    return _Run(options).all()
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """`soft-prompts eval NAME --data FILE`: the report of a training, for a prompt that is there already."""
+    screen = screen_for(options.json)
+    prompt = find(options.name, options.folder)
+    task = task_of(options, _method(options, prompt))
+    model, tokenizer, notes = load(choice(options))
+    prompt = fitting(prompt, model, tokenizer)
+    settings: dict[str, Any] = {"tokens": len(prompt), **_block(prompt)}
+    training = Training(model, tokenizer, task, start=from_prompt(prompt), watch=screen.phase, **settings)
+    for note in [*notes, *training.notes]:
+        screen.note(note)
+    report = training.report()
+    screen.end(f"{prompt.name} on {_named(options.data)}\n\n{reporting.told(report)}", reporting.record(report))
+    return 0
+
+
+class _Run:
+    """One training, from the words to the report."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._stop = Stop(says=_first())
+        self._crowd = Crowd()
+        self._screen = screen_for(options.json)
+        self._name = options.name or suggest_name(name_of(options.source))
+
+    def all(self) -> int:
+        options = self._options
+        self._keeper = Keeper(options.output, self._name, resume=options.resume, overwrite=options.overwrite)
+        if not options.dry_run:
+            # Other processes may stand on other computers, where nothing is written.
+            self._crowd.agreed(self._check)
+        task = task_of(options, METHODS[options.kind], rehearsed=options.dry_run)
+        start, tokens = self._start()
+        model, tokenizer, notes = load(choice(options))
+        if isinstance(start, SoftPrompt):
+            start = from_prompt(fitting(start, model, tokenizer))
+        keeper = None if options.dry_run else self._keeper
+        settings = {**tokens, **_given(options)}
+        # Only from here on is there anything to keep when it is to end.
+        with self._stop:
+            try:
+                training = Training(model, tokenizer, task, start=start, keeper=keeper, watch=self._watch, **settings)
+                self._begin(training, notes)
+                if options.dry_run:
+                    return self._rehearse(training, task)
+                self._steps(training, _asked_of(task))
+                return self._finish(training)
+            except Stopped:
+                return self._stopped(None)
+            except _Ended as ended:
+                return self._stopped(ended.training)
+
+    def _check(self) -> None:
+        self._keeper.check()
+        _check_folder(self._keeper.path.parent)
+
+    def _start(self) -> tuple[Start | SoftPrompt, dict[str, Any]]:
+        """What the prompt is at first, and how long that makes it."""
+        options = self._options
+        if options.start and options.go_on:
+            raise TrainingError("--start and --from: choose one of them")
+        if options.go_on:
+            prompt = find(options.go_on, options.output)
+            if isinstance(prompt, TextPrompt):
+                return from_text(prompt.text), {}
+            return prompt, {"tokens": len(prompt)}
+        return (from_text(options.start) if options.start else from_words), {}
+
+    def _begin(self, training: Training, notes: list[str]) -> None:
+        settings, found = training.settings, training.estimate()
+        model = name_of_model(training.reader.base) or kind_of(training.reader.base)
+        words = (
+            f"{training.lesson.method}: {settings.tokens} tokens for {model} on {where(training)}, up to "
+            f"{settings.steps} steps of {settings.batch} rows, {found.rows} at once"
+        )
+        facts = {"method": training.lesson.method, "model": model, "estimate": dataclasses.asdict(found)}
+        self._screen.begin(words, {"name": self._name, **facts, "settings": dataclasses.asdict(settings)})
+        for note in [*notes, *training.notes]:
+            self._screen.note(note)
+        self._told = len(training.notes)
+
+    def _steps(self, training: Training, opening: str) -> None:
+        opening, every = self._options.opening or opening, self._every()
+        without = ""
+        for step in training:
+            self._more_notes(training)
+            self._screen.step(step)
+            if self._asked():
+                raise _Ended(training)
+            if every and (step.number % every == 0 or step.number == step.steps):
+                without = without or training.write(opening, SAMPLE, prompted=False)
+                self._screen.preview(step.number, opening, without, training.write(opening, SAMPLE))
+        self._more_notes(training)
+        if training.ended:
+            self._screen.note(training.ended)
+
+    def _finish(self, training: Training) -> int:
+        try:
+            report = training.report()
+            prompt = self._described(training, report)
+        except Stopped:
+            raise _Ended(training) from None
+        files, missing = self._files(training, report, prompt)
+        try:
+            training.keep(prompt, files)
+        except InvalidFile as problem:
+            raise InvalidFile(f"{problem}. Make room, and go on with: {self._again()}") from None
+        for note in missing:
+            self._screen.note(note)
+        path = self._keeper.path
+        words = [reporting.told(report), "", self._written(prompt)]
+        facts = {"name": prompt.name, "path": str(path), "report": str(self._keeper.folder / "report.json")}
+        self._screen.end("\n".join(words), {**reporting.record(report), **facts, "ended": training.ended})
+        return 0
+
+    def _described(self, training: Training, report: Report) -> SoftPrompt:
+        """The prompt with what its report says, and a sample, in its metadata."""
+        prompt = training.prompt(self._name, report.held_out)
+        more = {"unrelated": f"{report.unrelated:.4f}"}
+        if (recall := report.lines[-1].recall) is not None:
+            more["recall"] = f"{recall:.3f}"
+        # What the training learnt from must not stand in the file: only an opening that is nobody's, or the writer's.
+        if opening := self._options.opening or (OPENING if training.lesson.method == "finetune" else ""):
+            more["sample_base"] = opening + training.write(opening, SAMPLE, prompted=False)
+            more["sample"] = opening + training.write(opening, SAMPLE, best=True)
+        more = {key: value.encode("utf-8", "ignore").decode() for key, value in more.items()}
+        return dataclasses.replace(prompt, metadata={**prompt.metadata, **more})
+
+    def _files(self, training: Training, report: Report, prompt: SoftPrompt) -> tuple[dict[str, bytes], list[str]]:
+        """What is kept beside the prompt, and notes on what could not be made."""
+        state, notes, pictures = training.state, [], []
+        files = {"curve.csv": curve.table(state.history)}
+        try:
+            title = f"{prompt.name}: {training.lesson.method}, {len(prompt)} tokens for {prompt.metadata['base_model']}"
+            files["curve.png"] = curve.picture(state.history, title, state.begun)
+            pictures = ["curve.png"]
+        except TrainingError as problem:
+            notes.append(str(problem))
+        facts = _facts(training, prompt)
+        files["report.md"] = reporting.page(report, facts, pictures).encode("utf-8", "replace")
+        record = {**reporting.record(report), "facts": facts, "settings": dataclasses.asdict(training.settings)}
+        files["report.json"] = (json.dumps(reporting.plain(record), indent=1) + "\n").encode()
+        return files, notes
+
+    def _rehearse(self, training: Training, task: Task) -> int:
+        share = 1.0
+        if isinstance(task, Distill):
+            rows = self._options.rows or Distill("").rows
+            share = _rows(task.rows) / _rows(rows)
+        found = rehearse(training, share)
+        self._screen.end(_costs(training, found), {"estimate": dataclasses.asdict(found), "dry_run": True})
+        return 0
+
+    def _stopped(self, training: Training | None) -> int:
+        """The words for who ended it; what was learnt so far is in the library."""
+        if training is None or not training.done:
+            words = f"Stopped before a step was made. Begin again with:\n  {self._again()}"
+            self._screen.end(words, {"ended": "stopped", "steps": 0, "again": self._again()})
+            return self._stop.status
+        training.checkpoint()
+        state, path = training.state, self._keeper.path
+        words = (
+            f"Stopped after step {state.done} of {training.settings.steps}. The best so far, of step {state.best_step} "
+            f"({state.lowest:.3f} nats a token on unseen text), can be used: {path}\nGo on with:\n  {self._again()}"
+        )
+        facts = {"ended": "stopped", "steps": state.done, "validation": state.lowest, "path": str(path)}
+        self._screen.end(words, {**facts, "again": self._again()})
+        return self._stop.status
+
+    def _asked(self) -> bool:
+        """Whether any process was told to end: all must do so at the same step."""
+        return bool(self._crowd.sum(torch.tensor(float(bool(self._stop.asked)))) > 0)
+
+    def _watch(self, what: str, done: int, total: int) -> None:
+        self._stop.check()
+        self._screen.phase(what, done, total)
+
+    def _more_notes(self, training: Training) -> None:
+        for note in training.notes[self._told :]:
+            self._screen.note(note)
+        self._told = len(training.notes)
+
+    def _every(self) -> int:
+        given = self._options.preview_every
+        return PREVIEW if given is None and not self._options.json else given or 0
+
+    def _again(self) -> str:
+        words = [each for each in self._options.words if each not in ("--resume", "--overwrite")]
+        return shlex.join(["soft-prompts", *words, "--resume"])
+
+    def _written(self, prompt: SoftPrompt) -> str:
+        path, folder = self._keeper.path, self._options.output
+        there = "" if folder == "soft_prompts" else shlex.join(["--folder", folder]) + " "
+        model = "" if not self._options.model else shlex.join(["--model", self._options.model]) + " "
+        return (
+            f"Written: {path} ({size(path.stat().st_size)}), and its report and curve in {self._keeper.folder}\n"
+            f"Type {prompt} where you write, or try it here: "
+            f"soft-prompts try {shlex.quote(prompt.name)} {there}{model}".rstrip()
+        )
+
+
+class _Ended(Exception):
+    """An end was asked for, and here is the training as far as it has come."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """The words of one task, wherever they were typed."""
+
+    paths: list[str]
+
+    @property
+    def one(self) -> str:
+        if len(self.paths) > 1:
+            raise TrainingError(f"facts are one file, and here are {len(self.paths)}: put the pairs together")
+        return self.paths[0]
+
+
+def task_of(options: argparse.Namespace, method: str, rehearsed: bool = False) -> Task:
+    """What is to be learnt, its files read already; raises InvalidFile. rehearsed: only to see how long it takes."""
+    given = options.source if hasattr(options, "source") else options.data
+    sources = _Sources([given] if isinstance(given, str) else given)
+    if method == "finetune":
+        return Finetune(Corpus.read(*sources.paths))
+    if method == "world info":
+        lore = "\n\n".join(Corpus.read(options.lore).stories) if options.lore else ""
+        keep = getattr(options, "keep", None)
+        facts = Facts.read(sources.one, options.held_out)
+        return WorldInfo(facts, lore=lore) if keep is None else WorldInfo(facts, lore=lore, keep=keep)
+    rows = getattr(options, "rows", None) or Distill("").rows
+    rows = min(rows, REHEARSED) if rehearsed or not hasattr(options, "rows") else rows
+    return Distill(Lore.read(*sources.paths, questions=options.questions), rows=rows)
+
+
+def _asked_of(task: Task) -> str:
+    """What a sample goes on from: something that the training is about."""
+    if isinstance(task, WorldInfo) and isinstance(task.source, Facts):
+        return task.source.parts().test[0].call
+    if isinstance(task, Distill) and isinstance(task.source, Lore) and task.source.questions:
+        return task.source.questions[0].call
+    return OPENING
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were typed; all others are the task's own."""
+    typed = {name: getattr(options, name) for name in _SETTINGS}
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def screen_for(for_programs: bool) -> Screen:
+    """Under `accelerate launch` only the first process speaks."""
+    if not _first():
+        return Nobody()
+    return Programs(sys.stdout) if for_programs else People(sys.stdout)
+
+
+def opened(options: argparse.Namespace) -> tuple[Any, Any]:
+    """The model that was asked for, and its tokenizer, for the commands that do not train."""
+    model, tokenizer, _ = load(choice(options))
+    return model, tokenizer
+
+
+def choice(options: argparse.Namespace) -> Choice:
+    """Which model, and how it is loaded; where none was named, the storyteller."""
+    named = options.model and not (options.model == STORYTELLER and not Path(STORYTELLER).exists())
+    try:
+        return Choice.of(options, options.model if named else str(demo.path()))
+    except FileNotFoundError as problem:
+        raise InvalidFile(f"{problem}, or name another --model") from None
+
+
+def where(training: Training) -> str:
+    """`cuda (NVIDIA H100), bfloat16`: what the model computes on, and in."""
+    device = training.reader.device
+    card = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    kind = str(next(training.reader.base.parameters()).dtype).removeprefix("torch.")
+    return f"{device.type}{card} in {kind}"
+
+
+def fitting(prompt: Prompt, model: Any, tokenizer: Any) -> SoftPrompt:
+    """The prompt as vectors for this model; raises Misfit where it was made for another one."""
+    if isinstance(prompt, TextPrompt):
+        return text_prompt(prompt.text, model, tokenizer, prompt.name)
+    fit = judge(prompt, ModelView(unwrap(model), codec_of(tokenizer)))
+    if not fit.usable:
+        raise Misfit(fit.reason)
+    return prompt
+
+
+def _method(options: argparse.Namespace, prompt: Prompt) -> str:
+    """What was typed; else facts are facts, and a text is read as the prompt was trained."""
+    if options.method:
+        return str(options.method)
+    first = Path(options.data[0])
+    if first.suffix.lower() in DATASETS and first.is_file() and _are_facts(first):
+        return "world info"
+    known = prompt.metadata.get("method", "") if isinstance(prompt, SoftPrompt) else ""
+    return "distill" if known == "distill" or options.questions else "finetune"
+
+
+def _are_facts(path: Path) -> bool:
+    try:
+        return bool(Facts.read(path).pairs)
+    except SoftPromptError:
+        return False
+
+
+def _block(prompt: SoftPrompt) -> dict[str, int]:
+    """How long the rows were that it was trained on."""
+    try:
+        block = json.loads(prompt.metadata["settings"])["block"]
+        return {"block": block} if isinstance(block, int) and block > 0 else {}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _facts(training: Training, prompt: SoftPrompt) -> dict[str, str]:
+    """What a report begins with; nothing of it says where anything lies on this computer."""
+    from .. import __version__
+
+    state = training.state
+    return {
+        "name": prompt.name,
+        "method": training.lesson.method,
+        "model": prompt.metadata["base_model"],
+        "tokens": str(len(prompt)),
+        "steps": f"{state.done}, of which step {state.best_step} was kept",
+        "skipped steps": str(state.skipped),
+        "time": f"{duration(state.seconds)} for the steps",
+        "computed on": where(training),
+        "seed": str(training.settings.seed),
+        "with": f"soft-prompts {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+    }
+
+
+def _costs(training: Training, found: Estimate) -> str:
+    seconds = found.seconds or 0.0
+    measured = f", and {size(found.measured)} were measured" if found.measured is not None else ""
+    batch = training.settings.batch
+    return (
+        f"Nothing was written. This training would take about\n"
+        f"  time    {duration(seconds)} for {training.settings.steps} steps and the report, less if it ends early\n"
+        f"  memory  {size(found.step)} beside the model, of {size(found.free)} that are free{measured}\n"
+        f"  rows    {found.rows} of the {batch} of a step are read at once"
+        + (", and what is inside the layers is computed twice" if found.recompute else "")
+    )
+
+
+def _rows(rows: int) -> int:
+    """All rows that a model writes for a distillation with so many to learn from."""
+    return rows + max(8, rows // 8) + max(16, rows // 8)
+
+
+def _check_folder(folder: Path) -> None:
+    """Before hours of training: can anything be written there? Raises InvalidFile."""
+    known = folder
+    while not known.exists() and known != known.parent:
+        known = known.parent
+    if not known.is_dir():
+        raise InvalidFile(f"{folder} cannot be a folder: {known} is a file")
+    if not os.access(known, os.W_OK):
+        raise InvalidFile(f"nothing can be written to {folder}: check the permissions, or choose another --output")
+
+
+def _named(paths: list[str]) -> str:
+    return Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+
+
+def _first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
