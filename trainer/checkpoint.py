@@ -26,6 +26,7 @@ from ..errors import InvalidFile, InvalidPrompt, TrainingError
 from ..fingerprint import FITS, KEY, Fingerprint
 from ..prompt import SoftPrompt, check_name
 from .crowd import Crowd
+from .initial import Initial
 from .lesson import Written
 
 VERSION = 1
@@ -45,7 +46,7 @@ class State:
     first: torch.Tensor
     second: torch.Tensor
     best: torch.Tensor
-    initial: torch.Tensor
+    origin: torch.Tensor
     lowest: float = float("inf")
     begun: float = float("inf")
     best_step: int = 0
@@ -61,10 +62,10 @@ class State:
     history: list[tuple[int, float, float | None]] = field(default_factory=list)
 
     @classmethod
-    def fresh(cls, initial: torch.Tensor) -> State:
+    def fresh(cls, initial: Initial) -> State:
         """Before the first step."""
-        zero = torch.zeros_like(initial)
-        return cls(initial.clone(), zero.clone(), zero.clone(), initial.clone(), initial.clone())
+        zero, vectors = torch.zeros_like(initial.vectors), initial.vectors
+        return cls(vectors.clone(), zero.clone(), zero.clone(), vectors.clone(), initial.origin.clone())
 
     def take(self, vectors: torch.Tensor, moments: dict[str, torch.Tensor]) -> None:
         """The vectors after a step that changed them, and AdamW's moments."""
@@ -72,7 +73,7 @@ class State:
         self.applied, self.in_a_row = self.applied + 1, 0
 
 
-_TENSORS = ("vectors", "first", "second", "best", "initial")
+_TENSORS = ("vectors", "first", "second", "best", "origin")
 
 
 class Keeper:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,18 +65,24 @@ class DistillLesson(Lesson):
 
     def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:
         sizes = self._count, max(9, self._count // 8), max(15, self._count // 8)
-        self._told = lambda done: watch("the model writes with the text before it", done, sum(sizes))
-        self._told(0)
+
+        def told(count: int, before: int) -> None:
+            watch("the model writes with the text before it", before + count, sum(sizes))
+
+        told(0, 0)
         made: list[Rows] = []
         for part, size in enumerate(sizes):
-            rows = self._write(settings, part, size, sum(sizes[:part]), written)
+            rows = self._write(settings, part, size, partial(told, before=sum(sizes[:part])), written)
             made.append(Rows(rows, bool(self.reader.head)))
             teach(self.reader, self._lore, made[-1], settings.batch)
         self._train, self.validation, self.test = made
 
-    def _write(self, settings: Settings, part: int, size: int, done: int, written: Written) -> list[Row]:
+    def _write(
+        self, settings: Settings, part: int, size: int, told: Callable[[int], None], written: Written
+    ) -> list[Row]:
         """`size` rows, of which each third begins in another way, as many at once as have the memory of `AT_ONCE`."""
         rows: list[Row] = []
+        done = 0
         most = max(4, min(64, AT_ONCE // (len(self.words) + settings.block)))
         for kind, start in enumerate(self._breaks):
             left = [*range(kind, size, len(self._breaks))]
@@ -89,7 +97,7 @@ class DistillLesson(Lesson):
                 # The model may end the text at once. That end is no token of ours, so such a row says nothing.
                 rows += [Row.whole([*start, *ids], len(start)) for ids in found if ids]
                 done += count
-                self._told(done)
+                told(done)
         return rows or [Row.whole(self.words[: settings.block])]
 
     def terms(self, number: int, settings: Settings) -> list[Term]:

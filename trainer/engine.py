@@ -94,7 +94,7 @@ class Engine:
 
     def _summed(self, vectors: torch.Tensor, terms: list[Term]) -> tuple[float, torch.Tensor]:
         # Layers that are computed twice would put their keys and values into a cache twice.
-        self.reader.shared = self.reader.shared and not self.recompute
+        self.reader.recomputed = self.recompute
         sums = torch.zeros(vectors.numel() + 1)
         for term in terms:
             # Nothing counts where a text is one token, and nothing stands before it.

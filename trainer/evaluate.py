@@ -7,15 +7,19 @@ many tokens as the prompt has. All are read in the same way, for a text is the v
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 from .batch import Batch, Rows
+from .fitting import halving
 from .objectives import Objective, cross_entropy, divergence
 from .reader import Reader
 from .writing import write
+
+Found = TypeVar("Found")
 
 SAID = 8
 """Tokens that a wrong answer may be longer than the right one before it is cut."""
@@ -99,21 +103,32 @@ class Measured:
 def mean(reader: Reader, vectors: torch.Tensor | None, objective: Objective, batch: Batch, micro: int) -> float:
     """The mean of `objective` over all that counts, without gradients, `micro` rows at a time."""
     with torch.no_grad():
-        totals = [float(objective(reader, vectors, part)) for part in batch.split(micro)]
-    return sum(totals) / batch.count
+        totals = _of_parts(batch, micro, lambda part: [float(objective(reader, vectors, part))])
+    return sum(totals) / max(1, batch.count)
 
 
 def answers(reader: Reader, vectors: torch.Tensor | None, rows: Rows, micro: int) -> list[Measured]:
     """Each row's counted tokens as an answer: right where every one of them is the likeliest."""
-    found: list[Measured] = []
+
+    def measured(part: Batch) -> list[Measured]:
+        features, wanted, found = reader.features(vectors, part), part.wanted, []
+        for length in part.counted.sum(1).tolist():
+            logs = torch.log_softmax(reader.logits(features[:length]).float(), dim=-1).cpu()
+            mine, features, wanted = wanted[:length], features[length:], wanted[length:]
+            nats = -float(logs.gather(-1, mine.unsqueeze(-1)).sum())
+            found.append(Measured(length > 0 and bool((logs.argmax(-1) == mine).all()), nats, length))
+        return found
+
     with torch.no_grad():
-        for part in rows.all.split(micro):
-            features, wanted = reader.features(vectors, part), part.wanted
-            for length in part.counted.sum(1).tolist():
-                logs = torch.log_softmax(reader.logits(features[:length]).float(), dim=-1).cpu()
-                mine, features, wanted = wanted[:length], features[length:], wanted[length:]
-                nats = -float(logs.gather(-1, mine.unsqueeze(-1)).sum())
-                found.append(Measured(bool((logs.argmax(-1) == mine).all()), nats, length))
+        return _of_parts(rows.all, micro, measured)
+
+
+def _of_parts(batch: Batch, micro: int, work: Callable[[Batch], list[Found]]) -> list[Found]:
+    """What `work` finds in parts of `micro` rows, and of fewer where memory is short."""
+
+    found: list[Found] = []
+    for part in batch.split(micro):
+        found += halving(work, part, lambda each: each.split((len(each) + 1) // 2))
     return found
 
 

@@ -7,7 +7,7 @@ there it is estimated before, from the sizes of the model.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from ..errors import TrainingError
 from .reader import PART, Reader
 
 Result = TypeVar("Result")
+Whole = TypeVar("Whole", bound=Sized)
 
 _KEPT = 16
 """Times the width of a hidden state: what a layer keeps of each token for the backward pass.
@@ -138,6 +139,18 @@ def stepping_down(attempt: Callable[[int], Result], rows: int) -> Result:
         if "No executable batch size found" in str(problem):
             raise TrainingError(_NO_ROOM) from None
         raise
+
+
+def halving(
+    work: Callable[[Whole], list[Result]], whole: Whole, cut: Callable[[Whole], Iterable[Whole]]
+) -> list[Result]:
+    """`work(whole)`; where memory runs out, of the parts of it, as `cut` makes them, one after the other."""
+    try:
+        return work(whole)
+    except (RuntimeError, MemoryError) as problem:
+        if not is_full(problem) or len(whole) < 2:
+            raise
+    return [found for part in cut(whole) for found in halving(work, part, cut)]
 
 
 def is_full(problem: RuntimeError | MemoryError) -> bool:

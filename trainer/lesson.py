@@ -129,7 +129,7 @@ def answered(
     found = []
     for number, (pair, each) in enumerate(zip(asked, answers(reader, vectors, rows, micro), strict=True)):
         words = pair.response if each.right else said(reader, tokenizer, vectors, rows, number)
-        found.append(Answer(pair.call, pair.response, words, each.right, each.nats / each.tokens))
+        found.append(Answer(pair.call, pair.response, words, each.right, each.nats / max(1, each.tokens)))
     return tuple(found)
 
 

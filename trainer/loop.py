@@ -282,7 +282,7 @@ class Training:
             "data": self.lesson.digest,
         }
         state = self.state
-        return SoftPrompt(name, state.best.numpy(), state.initial.numpy(), {**history, **scores, **self._model})
+        return SoftPrompt(name, state.best.numpy(), state.origin.numpy(), {**history, **scores, **self._model})
 
     @property
     def _model(self) -> dict[str, str]:
@@ -294,7 +294,8 @@ class Training:
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a training to go on."""
         fixed = {key: value for key, value in asdict(self.settings).items() if key not in ("micro", "recompute")}
-        return {"method": self.lesson.method, "data": self.lesson.digest, "settings": fixed, **self._model}
+        task = {"method": self.lesson.method, "data": self.lesson.digest, "start": self._initial.name}
+        return {**task, "settings": fixed, **self._model}
 
     @property
     def _machine(self) -> dict[str, Any]:

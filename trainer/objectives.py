@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from .batch import Batch, Rows, Teaching
+from .fitting import halving
 from .reader import Reader
 
 Objective = Callable[[Reader, "torch.Tensor | None", Batch], torch.Tensor]
@@ -21,6 +22,9 @@ WHOLE = 1 << 27
 """Numbers of a teacher's thoughts that are kept whole, 256 MB; beyond it the likeliest `LIKELIEST` of each place."""
 
 LIKELIEST = 128
+
+LEAST = -80.0
+"""Of a logarithm of a probability: float32 ends about there."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +64,24 @@ def teach(reader: Reader, vectors: torch.Tensor | None, rows: Rows, batch: int) 
     vocabulary = int(reader.base.config.get_text_config().vocab_size)
     places = sum(row.counted[1] - row.counted[0] for row in rows.rows)
     kept = None if places * vocabulary <= WHOLE else min(LIKELIEST, vocabulary)
-    found: list[Teaching] = []
+
+    def thought(numbers: range) -> list[Teaching]:
+        features, found = reader.features(vectors, rows.batch(numbers)), []
+        for number in numbers:
+            length = rows.rows[number].counted[1] - rows.rows[number].counted[0]
+            logs = torch.log_softmax(reader.logits(features[:length]).float(), dim=-1)
+            features = features[length:]
+            found.append(_kept(logs, kept))
+        return found
+
     with torch.no_grad():
-        for start in range(0, len(rows), batch):
-            numbers = range(start, min(start + batch, len(rows)))
-            features = reader.features(vectors, rows.batch(numbers))
-            for number in numbers:
-                length = rows.rows[number].counted[1] - rows.rows[number].counted[0]
-                logs = torch.log_softmax(reader.logits(features[:length]).float(), dim=-1)
-                features = features[length:]
-                found.append(_kept(logs, kept))
-    rows.teach(found)
+        parts = [range(start, min(start + batch, len(rows))) for start in range(0, len(rows), batch)]
+        rows.teach([each for part in parts for each in halving(thought, part, _cut)])
+
+
+def _cut(numbers: range) -> tuple[range, range]:
+    middle = len(numbers) // 2
+    return numbers[:middle], numbers[middle:]
 
 
 def _kept(logs: torch.Tensor, likeliest: int | None) -> Teaching:
@@ -83,7 +94,8 @@ def _kept(logs: torch.Tensor, likeliest: int | None) -> Teaching:
 
 def _divergence(logs: torch.Tensor, teaching: Teaching) -> torch.Tensor:
     """The sum of KL over (places, vocabulary) log-probabilities; all that a teacher did not keep is one more token."""
-    wanted = teaching.logs.to(logs.device).float()
+    # A model may leave out a part of its vocabulary: nothing times infinity is not a number.
+    wanted, logs = teaching.logs.to(logs.device).float().clamp_min(LEAST), logs.clamp_min(LEAST)
     if teaching.tokens is None:
         return (wanted.exp() * (wanted - logs)).sum()
     # Rounding makes a sum of probabilities a little more than one now and then.

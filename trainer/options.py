@@ -60,14 +60,14 @@ def add_train(commands: Any, run: Callable[[argparse.Namespace], int | None]) ->
     each.add_argument("--held-out", metavar="FILE", help="calls that are asked at the end, but not trained on")
     each.add_argument("--lore", metavar="FILE", help="the same facts as a text, to compare with")
     more = _common(each)
-    more.add_argument("--keep", type=_share, metavar="N", help="how much unrelated text is to stay as it is (0.3)")
+    more.add_argument("--keep", type=_share, metavar="N", help="how much unrelated text is to stay as it is (1)")
     each.set_defaults(run=run)
 
     each = _kind(kinds, "distill", ["distil"], "LORE [LORE ...]", "what a long text says, in a tenth of its tokens")
     each.add_argument("source", nargs="+", metavar="LORE", help="the text: files or folders")
     each.add_argument("--questions", metavar="FILE", help="calls and responses about it, asked at the end")
     more = _common(each)
-    more.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes to learn from (192)")
+    more.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes to learn from (384)")
     each.set_defaults(run=run)
 
 

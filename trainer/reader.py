@@ -33,6 +33,7 @@ class Reader:
         self.seams = codec_of(tokenizer).seams
         self.head = list(self.seams.head)
         self.shared = True
+        self.recomputed = False
         self.part = PART
         self._trunk: Callable[[torch.Tensor], torch.Tensor] | None = None
         self._known = False
@@ -59,7 +60,7 @@ class Reader:
         vectors: (tokens, width), or None for the text alone.
         """
         self._get_to_know(vectors, batch)
-        return self._features(vectors, batch, self.shared)
+        return self._features(vectors, batch, self.shared and not self.recomputed)
 
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """(places, vocabulary) of some of the features."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .batch import Rows, order
+from .batch import Row, Rows, order
 from .data import Facts
 from .evaluate import Answer, Line, Reading, answers, nats_of, recall_of
 from .lesson import LEARNT, Lesson, Watch, Written, answered, ids_of, row_of
@@ -50,7 +50,11 @@ class WorldInfoLesson(Lesson):
 
     def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:
         watch("the model writes unrelated text", 0, 1)
-        self._generic = unrelated(self.reader, 64, settings.seed + LEARNT)
+        rows = written.load("unrelated")
+        if rows is None:
+            rows = [list(row.ids) for row in unrelated(self.reader, 64, settings.seed + LEARNT).rows]
+            written.save("unrelated", rows)
+        self._generic = Rows([Row.whole(ids) for ids in rows], first=bool(self.reader.head))
         self._loose = [row.ids for row in self._generic.rows]
         teach(self.reader, None, self._generic, 8)
         watch("the model writes unrelated text", 1, 1)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from .batch import Row, Rows
+from .fitting import halving
 from .reader import Reader
 
 UNRELATED = 128
@@ -31,6 +32,22 @@ def write(
     What ends a text ends the row and is left out. The random numbers of the rest of the program go on as if nothing
     had been drawn.
     """
+
+    def written(numbers: range) -> list[list[int]]:
+        # Halves of a batch that memory could not hold draw other numbers, or their rows would be the same.
+        return _write(reader, vectors, [starts[each] for each in numbers], tokens, seed + numbers[0], temperature)
+
+    return halving(written, range(len(starts)), lambda each: (each[: len(each) // 2], each[len(each) // 2 :]))
+
+
+def _write(
+    reader: Reader,
+    vectors: torch.Tensor | None,
+    starts: Sequence[Sequence[int]],
+    tokens: int,
+    seed: int,
+    temperature: float,
+) -> list[list[int]]:
     from transformers import GenerationConfig
 
     base = reader.base

@@ -109,7 +109,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
 
 def gradient(training: Training) -> list[float]:
     """Of the first step, before it is clipped."""
-    vectors = training.state.initial.clone().requires_grad_(True)
+    vectors = training.state.origin.clone().requires_grad_(True)
     with training._working():
         found = training._engine.gradient(vectors, training.lesson.terms(1, training.settings))[1]
     return [float(each) for each in found.flatten()]

@@ -44,7 +44,7 @@ def same(one: State, other: State) -> bool:
     """All but the seconds."""
     tensors = all(
         torch.equal(getattr(one, name), getattr(other, name))
-        for name in ("vectors", "first", "second", "best", "initial")
+        for name in ("vectors", "first", "second", "best", "origin")
     )
     plain = ("lowest", "begun", "best_step", "done", "applied", "skipped", "in_a_row", "waited", "ended", "history")
     return tensors and all(getattr(one, name) == getattr(other, name) for name in plain)
