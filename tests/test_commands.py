@@ -151,8 +151,9 @@ def test_going_on_with_a_prompt(run: Any) -> None:
     first, again = Library("soft_prompts")["lamp"], Library("soft_prompts")["more"]
     assert isinstance(first, SoftPrompt) and isinstance(again, SoftPrompt)
     assert len(again) == len(first)
-    assert again.origin is not None
-    np.testing.assert_array_equal(again.origin, first.vectors)
+    assert again.origin is not None and first.origin is not None
+    np.testing.assert_array_equal(again.origin, first.origin, "strength 0 means what it meant")
+    assert float(again.metadata["base"]) == pytest.approx(float(first.metadata["base"]), abs=1e-3)
 
 
 # ---- a rehearsal
@@ -493,7 +494,7 @@ def test_a_verdict_is_honest() -> None:
     assert "0.500 less" in said and "Less good: the example text" in said and "hardly changes" in said
     lines = report().lines
     said = " ".join(reporting.verdict(report(lines=(*lines[:3], Line("soft prompt", 20, 1.97)), unrelated=0.8)))
-    assert "Better still: the example text" in said and "changes strongly" in said
+    assert "Better still: the example text" in said and "sound of it" in said
     said = " ".join(reporting.verdict(report(lines=(*lines[:3], Line("soft prompt", 20, 2.1)))))
     assert "does not help" in said
     whole = (Line("nothing", 0, 0.5), Line("the whole text", 300, 0.0), Line("soft prompt", 30, 0.05))
@@ -515,15 +516,14 @@ def test_a_report_survives_what_a_model_says() -> None:
 
 @pytest.mark.slow
 def test_only_the_first_process_speaks(here: Path, model_folder: Path) -> None:
-    launch = (
-        "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
-    )
-    launch += " --main_process_port 0 -m soft_prompts.trainer"
+    # On a CPU: `accelerate launch` starts one process there, whatever one asks for.
+    launch = "torch.distributed.run --standalone --nproc_per_node 2 -m soft_prompts.trainer"
     words = ["finetune", "lamp.txt", *SMALL, "--json", "--model", str(model_folder)]
     done = subprocess.run(
         [sys.executable, "-I", "-m", *launch.split(), *words], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     found = lines(done.stdout)
+    assert found[0]["processes"] == 2
     assert [each["event"] for each in found].count("end") == 1
     assert [each["number"] for each in found if each["event"] == "step"] == list(range(1, 9))

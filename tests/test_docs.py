@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,11 @@ def test_the_page_on_training_runs_from_top_to_bottom(
 
 def test_the_readmes_commands_exist() -> None:
     commands = [
-        line.split() for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("soft-")
+        shlex.split(line) for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("soft-")
     ]
     assert len(commands) >= 3
     for command in commands:
-        cli.parser().parse_args([word.strip('"') for word in command[1:3]])
+        cli.parser().parse_args(command[1:])
     installs = [
         line for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("python install")
     ]

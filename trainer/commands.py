@@ -140,7 +140,8 @@ class _Run:
             f"{training.lesson.method}: {settings.tokens} tokens for {model} on {where(training)}, up to "
             f"{settings.steps} steps of {settings.batch} rows, {found.rows} at once"
         )
-        facts = {"method": training.lesson.method, "model": model, "estimate": dataclasses.asdict(found)}
+        facts = {"method": training.lesson.method, "model": model, "processes": self._crowd.count}
+        facts |= {"estimate": dataclasses.asdict(found)}
         self._screen.begin(words, {"name": self._name, **facts, "settings": dataclasses.asdict(settings)})
         for note in [*notes, *training.notes]:
             self._screen.note(note)
@@ -175,7 +176,7 @@ class _Run:
         for note in missing:
             self._screen.note(note)
         path = self._keeper.path
-        words = [reporting.told(report), "", self._written(prompt)]
+        words = [reporting.told(report, f", in {self._keeper.folder / 'report.md'}"), "", self._written(prompt)]
         facts = {"name": prompt.name, "path": str(path), "report": str(self._keeper.folder / "report.json")}
         self._screen.end("\n".join(words), {**reporting.record(report), **facts, "ended": training.ended})
         return 0

@@ -83,10 +83,11 @@ def tasks() -> dict[str, Task]:
     rng = Random(SEED)
     forms = ("statement", "question", "short", "dialogue", "question")
     pairs = [question(rng, fact, form) for fact in world.facts[:16] for form in forms]
+    taught = [Pair(each.call, each.answer) for each in pairs]
     asked = tuple(Pair(each.call, each.answer) for each in world.questions)
     return {
         "finetune": Finetune(Corpus(corpus(RARE, STORIES, SEED))),
-        "world info": WorldInfo(Facts(tuple(dict.fromkeys(Pair(each.call, each.answer) for each in pairs)))),
+        "world info": WorldInfo(Facts(tuple(dict.fromkeys(taught))), lore=world.text),
         "distill": Distill(Lore(world.text, asked), rows=96),
     }
 

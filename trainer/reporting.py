@@ -18,22 +18,20 @@ CLOSE = 0.005
 """Nats per token that are no difference worth a word."""
 
 _COSTS = (
-    (0.02, "hardly changes what the model writes elsewhere"),
-    (0.1, "changes a little of what the model writes elsewhere"),
-    (0.5, "colours what the model writes elsewhere, so use it where it is wanted"),
-    (math.inf, "changes strongly what the model writes elsewhere: use it only where it is wanted, or weaker"),
+    (0.05, "hardly changes what the model writes elsewhere"),
+    (0.3, "colours what the model writes elsewhere"),
+    (math.inf, "makes all that the model writes sound of it, so use it where that is wanted, or weaker"),
 )
 
 
-def told(report: Report) -> str:
-    """For a terminal: the table, the answers, what it all means."""
+def told(report: Report, rest: str = "") -> str:
+    """For a terminal: the table, the answers, what it all means. rest: where all answers are, if they are many."""
     parts = [table(_cells(report), numbers=True)]
     if report.answers:
         # Wrong ones first: they are why one looks.
         answers = sorted(report.answers, key=lambda each: each.right)
-        rest = len(answers) - SHOWN
         parts.append(table([_answered(each) for each in answers[:SHOWN]]))
-        parts[-1] += f"\n... and {rest} more, in report.md" if rest > 0 else ""
+        parts[-1] += f"\n... and {len(answers) - SHOWN} more{rest}" if len(answers) > SHOWN else ""
     return "\n\n".join([*parts, wrapped("\n".join(verdict(report)))])
 
 
@@ -131,7 +129,8 @@ def _beside(rival: Line, last: Line) -> str:
 
 
 def _named(line: Line) -> str:
-    return line.name if line.name.startswith("the ") else f"the {line.name}"
+    name = line.name if line.name.startswith("the ") else f"the {line.name}"
+    return f"{name}," if "," in name else name
 
 
 def _recalled(report: Report) -> str:
@@ -166,12 +165,13 @@ def _cells(report: Report) -> list[tuple[str, ...]]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
 
 
 def _answered(answer: Answer) -> tuple[str, str]:
     """A call with its answer; of a wrong one, what it said in place of what."""
-    call = " ".join(answer.call.split())[-56:]
+    call = " ".join(answer.call.split())
+    call = call if len(call) <= 56 else "..." + call[-53:]
     said, wanted = (" ".join(each.split())[:48] for each in (answer.said, answer.response))
     if answer.right:
         return "right", f"{call} | {wanted}"
