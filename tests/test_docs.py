@@ -56,9 +56,8 @@ def test_the_page_on_training_runs_from_top_to_bottom(
 
 
 def test_the_readmes_commands_exist() -> None:
-    commands = [
-        shlex.split(line) for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("soft-")
-    ]
+    lines = [line for block in blocks("README.md", "") for line in block.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("soft-")]
     assert len(commands) >= 3
     for command in commands:
         cli.parser().parse_args(command[1:])

@@ -136,7 +136,7 @@ def _measured(training: Training, seconds: float, screen: Screen, stop: Stop) ->
         "tokens": training.settings.tokens,
         "steps": training.done,
         "planned": training.settings.steps,
-        "rows_at_once": training.state.rows or training.estimate().rows,
+        "rows_at_once": training.rows,
         "shared_prefix": training.reader.shared,
         "tokens_per_second": round(speed.tokens, 1),
         "seconds": {

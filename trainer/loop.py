@@ -188,6 +188,16 @@ class Training:
         return self.state.ended
 
     @property
+    def rows(self) -> int:
+        """Rows that are read at once: as estimated, or as many as memory has turned out to hold."""
+        return self._engine.rows
+
+    @property
+    def recompute(self) -> bool:
+        """Whether what is inside the layers is computed twice, since memory holds no more."""
+        return self._engine.recompute
+
+    @property
     def first(self) -> bool:
         """Whether this process is the one that prints and writes."""
         return self._engine.crowd.rank == 0

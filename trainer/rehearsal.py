@@ -36,5 +36,6 @@ def rehearse(training: Training, share: float = 1.0) -> Estimate:
     each = steps[-1].seconds - (looked if steps[-1].validation is not None else 0.0)
     looks = 1 + settings.steps / settings.validate + _LOOKS_OF_A_REPORT
     seconds = (prepared - started) / share + settings.steps * max(each, 0.0) + looks * looked
-    rows = training.state.rows or found.rows
-    return replace(found, rows=rows, seconds=seconds, measured=peak.bytes)
+    # As it has turned out, should memory hold less than was estimated.
+    rows, recompute = training.rows, training.recompute
+    return replace(found, rows=rows, recompute=recompute, seconds=seconds, measured=peak.bytes)
