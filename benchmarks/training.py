@@ -16,7 +16,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve()
 PEERS = ("torch", "transformers", "peft", "accelerate")
 
 
-def sections(seeds: range, full: bool, rounds: int) -> dict[str, Callable[[], list[Any]]]:
+def sections(seeds: range, full: bool, rounds: int) -> dict[str, Callable[[], Iterator[Any]]]:
     """What can be run, by the names that `--only` takes."""
     subjects, quality, speed, cost = (part(name) for name in ("subjects", "quality", "speed", "cost"))
     memory, worldinfo, distill = (part(name) for name in ("memory", "worldinfo", "distill"))
@@ -33,20 +33,22 @@ def sections(seeds: range, full: bool, rounds: int) -> dict[str, Callable[[], li
     if folder is None:
         print("(../shared is not there: the sections on stories260k and alice.txt are left out)\n")
 
-    def styles() -> list[Any]:
-        found = []
+    def styles() -> Iterator[Any]:
         if folder is not None:
-            found.append(quality.quality(subjects.alice(folder), {100: 0.02, 400: 0.015}, seeds, quality.KNOWN))
-        steps = {100: 0.015, 400: 0.015} if full else {100: 0.015}
-        return [*found, quality.quality(subjects.noir(), steps, seeds)]
+            yield quality.quality(subjects.alice(folder), {100: 0.02, 400: 0.015}, seeds, quality.KNOWN)
+        yield quality.quality(subjects.noir(), {100: 0.015, 400: 0.015} if full else {100: 0.015}, seeds)
+
+    def speeds() -> Iterator[Any]:
+        yield speed.speed(rounds)
+        yield speed.overhead()
 
     return {
         "quality": styles,
-        "speed": lambda: [speed.speed(rounds), speed.overhead()],
-        "memory": lambda: [memory.memory(HERE)],
-        "ancestors": lambda: [cost.cost(subjects.noir(), seeds)],
-        "worldinfo": lambda: [worldinfo.worldinfo(seeds)],
-        "distill": lambda: [distill.distill(seeds)],
+        "speed": speeds,
+        "memory": lambda: iter([memory.memory(HERE)]),
+        "ancestors": lambda: iter([cost.cost(subjects.noir(), seeds)]),
+        "worldinfo": lambda: iter([worldinfo.worldinfo(seeds)]),
+        "distill": lambda: iter([distill.distill(seeds)]),
     }
 
 
@@ -104,7 +106,8 @@ def main() -> int:
             continue
         torch.set_num_threads(options.speed_threads if name == "speed" else options.threads)
         for section in run():
-            print(f"{section}\n({time.monotonic() - began:.0f} s)\n", flush=True)
+            spent = f"{time.monotonic() - began:.0f} s, {time.process_time():.0f} s of processor time"
+            print(f"{section}\n({spent})\n", flush=True)
             missed += section.missed
     for each in missed:
         print(f"missed: {each}")

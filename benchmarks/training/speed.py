@@ -16,10 +16,10 @@ from .tables import Section
 from .turns import Interval, ratio, turns
 
 SHAPES = {
-    "long rows, 8 of 256 tokens": (8, 256, 256, 2, 1.15),
-    "short rows, 32 of 32 tokens, an answer of 8": (32, 32, 8, 3, 3.0),
-    "short rows, 32 of 64 tokens, an answer of 8": (32, 64, 8, 2, 2.7),
-    "short rows, 32 of 32 tokens, all of which count": (32, 32, 32, 3, None),
+    "long rows, 8 of 256 tokens": (8, 256, 256, 1, 1.15),
+    "short rows, 32 of 32 tokens, an answer of 8": (32, 32, 8, 2, 3.0),
+    "short rows, 32 of 64 tokens, an answer of 8": (32, 64, 8, 1, 2.7),
+    "short rows, 32 of 32 tokens, all of which count": (32, 32, 32, 1, None),
 }
 """(rows a step, tokens of a row, how many of them count, steps of a run, wanted ratio).
 
