@@ -46,8 +46,8 @@ hosts.webui*
 trainer.data*
 trainer*
 demo*
-trainer.commands
-trainer.fieldtest
+trainer.asking
+trainer.commands  trainer.fieldtest
 markup
 answers
 panel  trainer.tab

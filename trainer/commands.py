@@ -11,52 +11,44 @@ import json
 import os
 import platform
 import shlex
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .. import demo
-from ..errors import InvalidFile, Misfit, SoftPromptError, TrainingError
-from ..fingerprint import judge
-from ..hosts.hf import text_prompt
-from ..hosts.hf.view import ModelView, codec_of, kind_of, unwrap
+from ..errors import InvalidFile, TrainingError
+from ..hosts.hf.view import kind_of
 from ..hosts.hf.view import name_of as name_of_model
-from ..prompt import Prompt, SoftPrompt, TextPrompt
+from ..prompt import SoftPrompt, TextPrompt
 from ..tags import suggest_name
 from ..terminal import duration, size
 from . import curve, reporting
+from .asking import (
+    OPENING,
+    block_of,
+    choice,
+    fitting,
+    given,
+    is_first,
+    method_of,
+    opening_of,
+    screen_for,
+    task_of,
+)
 from .checkpoint import Keeper
 from .crowd import Crowd
-from .data import Corpus, Facts, Lore
-from .data.texts import DATASETS
 from .evaluate import Report
-from .fitting import Estimate
 from .initial import Start, from_prompt, from_text, from_words
-from .loading import Choice, load
+from .loading import load
 from .loop import Training
 from .options import METHODS, find, name_of
-from .rehearsal import rehearse
-from .showing import Nobody, People, Programs, Screen
+from .rehearsal import rehearse, told
 from .stopping import Stop, Stopped
-from .tasks import Distill, Finetune, Task, WorldInfo
-
-OPENING = "The door opened and"
-"""How samples begin where the task has nothing better; it is nobody's text, so a file may hold what follows it."""
-
-STORYTELLER = "storyteller"
-"""The name of the embedded model, should somebody type it."""
+from .tasks import Distill, Task
 
 PREVIEW = 100
 SAMPLE = 40
 """Tokens of a sample."""
-
-REHEARSED = 16
-"""Rows that the model writes where nothing but time is measured."""
-
-_SETTINGS = ("tokens", "steps", "seed", "rate", "batch", "block", "micro", "validate", "patience", "recompute")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -68,10 +60,10 @@ def evaluate(options: argparse.Namespace) -> int:
     """`soft-prompts eval NAME --data FILE`: the report of a training, for a prompt that is there already."""
     screen = screen_for(options.json)
     prompt = find(options.name, options.folder)
-    task = task_of(options, _method(options, prompt))
+    task = task_of(options, method_of(options, prompt))
     model, tokenizer, notes = load(choice(options))
     prompt = fitting(prompt, model, tokenizer)
-    settings: dict[str, Any] = {"tokens": len(prompt), **_block(prompt)}
+    settings: dict[str, Any] = {"tokens": len(prompt), **block_of(prompt)}
     training = Training(model, tokenizer, task, start=from_prompt(prompt), watch=screen.phase, **settings)
     for note in [*notes, *training.notes]:
         screen.note(note)
@@ -85,7 +77,7 @@ class _Run:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._stop = Stop(says=_first())
+        self._stop = Stop(says=is_first())
         self._crowd = Crowd()
         self._screen = screen_for(options.json)
         self._name = options.name or suggest_name(name_of(options.source))
@@ -102,7 +94,7 @@ class _Run:
         if isinstance(start, SoftPrompt):
             start = from_prompt(fitting(start, model, tokenizer))
         keeper = None if options.dry_run else self._keeper
-        settings = {**tokens, **_given(options)}
+        settings = {**tokens, **given(options)}
         # Only from here on is there anything to keep when it is to end.
         with self._stop:
             try:
@@ -110,7 +102,7 @@ class _Run:
                 self._begin(training, notes)
                 if options.dry_run:
                     return self._rehearse(training, task)
-                self._steps(training, _asked_of(task))
+                self._steps(training, opening_of(task))
                 return self._finish(training)
             except Stopped:
                 return self._stopped(None)
@@ -216,7 +208,7 @@ class _Run:
             rows = self._options.rows or Distill("").rows
             share = _rows(task.rows) / _rows(rows)
         found = rehearse(training, share)
-        self._screen.end(_costs(training, found), {"estimate": dataclasses.asdict(found), "dry_run": True})
+        self._screen.end(told(training, found), {"estimate": dataclasses.asdict(found), "dry_run": True})
         return 0
 
     def _stopped(self, training: Training | None) -> int:
@@ -274,115 +266,12 @@ class _Ended(Exception):
         self.training = training
 
 
-@dataclass(frozen=True)
-class _Sources:
-    """The words of one task, wherever they were typed."""
-
-    paths: list[str]
-
-    @property
-    def one(self) -> str:
-        if len(self.paths) > 1:
-            raise TrainingError(f"facts are one file, and here are {len(self.paths)}: put the pairs together")
-        return self.paths[0]
-
-
-def task_of(options: argparse.Namespace, method: str, rehearsed: bool = False) -> Task:
-    """What is to be learnt, its files read already; raises InvalidFile. rehearsed: only to see how long it takes."""
-    given = options.source if hasattr(options, "source") else options.data
-    sources = _Sources([given] if isinstance(given, str) else given)
-    if method == "finetune":
-        return Finetune(Corpus.read(*sources.paths))
-    if method == "world info":
-        lore = "\n\n".join(Corpus.read(options.lore).stories) if options.lore else ""
-        keep = getattr(options, "keep", None)
-        facts = Facts.read(sources.one, options.held_out)
-        return WorldInfo(facts, lore=lore) if keep is None else WorldInfo(facts, lore=lore, keep=keep)
-    rows = getattr(options, "rows", None) or Distill("").rows
-    rows = min(rows, REHEARSED) if rehearsed or not hasattr(options, "rows") else rows
-    return Distill(Lore.read(*sources.paths, questions=options.questions), rows=rows)
-
-
-def _asked_of(task: Task) -> str:
-    """What a sample goes on from: something that the training is about."""
-    if isinstance(task, WorldInfo) and isinstance(task.source, Facts):
-        return task.source.parts().test[0].call
-    if isinstance(task, Distill) and isinstance(task.source, Lore) and task.source.questions:
-        return task.source.questions[0].call
-    return OPENING
-
-
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were typed; all others are the task's own."""
-    typed = {name: getattr(options, name) for name in _SETTINGS}
-    return {name: value for name, value in typed.items() if value is not None}
-
-
-def screen_for(for_programs: bool) -> Screen:
-    """Under `accelerate launch` only the first process speaks."""
-    if not _first():
-        return Nobody()
-    return Programs(sys.stdout) if for_programs else People(sys.stdout)
-
-
-def opened(options: argparse.Namespace) -> tuple[Any, Any]:
-    """The model that was asked for, and its tokenizer, for the commands that do not train."""
-    model, tokenizer, _ = load(choice(options))
-    return model, tokenizer
-
-
-def choice(options: argparse.Namespace) -> Choice:
-    """Which model, and how it is loaded; where none was named, the storyteller."""
-    named = options.model and not (options.model == STORYTELLER and not Path(STORYTELLER).exists())
-    try:
-        return Choice.of(options, options.model if named else str(demo.path()))
-    except FileNotFoundError as problem:
-        raise InvalidFile(f"{problem}, or name another --model") from None
-
-
 def where(training: Training) -> str:
     """`cuda (NVIDIA H100), bfloat16`: what the model computes on, and in."""
     device = training.reader.device
     card = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     kind = str(next(training.reader.base.parameters()).dtype).removeprefix("torch.")
     return f"{device.type}{card} in {kind}"
-
-
-def fitting(prompt: Prompt, model: Any, tokenizer: Any) -> SoftPrompt:
-    """The prompt as vectors for this model; raises Misfit where it was made for another one."""
-    if isinstance(prompt, TextPrompt):
-        return text_prompt(prompt.text, model, tokenizer, prompt.name)
-    fit = judge(prompt, ModelView(unwrap(model), codec_of(tokenizer)))
-    if not fit.usable:
-        raise Misfit(fit.reason)
-    return prompt
-
-
-def _method(options: argparse.Namespace, prompt: Prompt) -> str:
-    """What was typed; else facts are facts, and a text is read as the prompt was trained."""
-    if options.method:
-        return str(options.method)
-    first = Path(options.data[0])
-    if first.suffix.lower() in DATASETS and first.is_file() and _are_facts(first):
-        return "world info"
-    known = prompt.metadata.get("method", "") if isinstance(prompt, SoftPrompt) else ""
-    return "distill" if known == "distill" or options.questions else "finetune"
-
-
-def _are_facts(path: Path) -> bool:
-    try:
-        return bool(Facts.read(path).pairs)
-    except SoftPromptError:
-        return False
-
-
-def _block(prompt: SoftPrompt) -> dict[str, int]:
-    """How long the rows were that it was trained on."""
-    try:
-        block = json.loads(prompt.metadata["settings"])["block"]
-        return {"block": block} if isinstance(block, int) and block > 0 else {}
-    except (KeyError, TypeError, ValueError):
-        return {}
 
 
 def _facts(training: Training, prompt: SoftPrompt) -> dict[str, str]:
@@ -404,19 +293,6 @@ def _facts(training: Training, prompt: SoftPrompt) -> dict[str, str]:
     }
 
 
-def _costs(training: Training, found: Estimate) -> str:
-    seconds = found.seconds or 0.0
-    measured = f", and {size(found.measured)} were measured" if found.measured is not None else ""
-    batch = training.settings.batch
-    return (
-        f"Nothing was written. This training would take about\n"
-        f"  time    {duration(seconds)} for {training.settings.steps} steps and the report, less if it ends early\n"
-        f"  memory  {size(found.step)} beside the model, of {size(found.free)} that are free{measured}\n"
-        f"  rows    {found.rows} of the {batch} of a step are read at once"
-        + (", and what is inside the layers is computed twice" if found.recompute else "")
-    )
-
-
 def _rows(rows: int) -> int:
     """All rows that a model writes for a distillation with so many to learn from."""
     return rows + max(8, rows // 8) + max(16, rows // 8)
@@ -435,7 +311,3 @@ def _check_folder(folder: Path) -> None:
 
 def _named(paths: list[str]) -> str:
     return Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
-
-
-def _first() -> bool:
-    return os.environ.get("RANK", "0") == "0"

@@ -28,7 +28,7 @@ from ..hosts.hf.view import kind_of, name_of, unwrap
 from ..tags import suggest_name
 from ..terminal import duration, size
 from . import reporting
-from .commands import choice, screen_for
+from .asking import choice, screen_for
 from .data import Corpus, Facts, Lore, Pair
 from .loading import load
 from .loop import Step, Training

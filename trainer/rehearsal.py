@@ -1,14 +1,22 @@
-"""`rehearse(training)`: what a training will take in time and memory, found by two real steps that nothing keeps."""
+"""`rehearse(training)`: what a training will take in time and memory, found by a few real steps that nothing keeps."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
+from statistics import median
 
 from ..errors import TrainingError
+from ..terminal import duration, size
 from .fitting import Estimate
 from .loop import Step, Training
 from .memory import Peak
+
+STEPS = 5
+"""That are made, if they are quick; two at least."""
+
+ENOUGH = 15.0
+"""Seconds, after which no more are made."""
 
 _LOOKS_OF_A_REPORT = 5
 """A report reads the test part once for each of its lines."""
@@ -29,13 +37,28 @@ def rehearse(training: Training, share: float = 1.0) -> Estimate:
             if not steps:
                 looked = max(0.0, time.monotonic() - prepared - step.seconds)
             steps.append(step)
-            if len(steps) == 2:
+            if len(steps) == STEPS or (len(steps) > 1 and time.monotonic() - prepared > ENOUGH):
                 break
     if not steps:
         raise TrainingError("there was no step to measure")
-    each = steps[-1].seconds - (looked if steps[-1].validation is not None else 0.0)
+    # The first one gets to know the model, and some look at the validation part, which is counted apart.
+    each = median(step.seconds - looked * (step.validation is not None) for step in steps[1:] or steps)
     looks = 1 + settings.steps / settings.validate + _LOOKS_OF_A_REPORT
     seconds = (prepared - started) / share + settings.steps * max(each, 0.0) + looks * looked
     # As it has turned out, should memory hold less than was estimated.
     rows, recompute = training.rows, training.recompute
     return replace(found, rows=rows, recompute=recompute, seconds=seconds, measured=peak.bytes)
+
+
+def told(training: Training, found: Estimate) -> str:
+    """The same in words."""
+    seconds = found.seconds or 0.0
+    measured = f", and {size(found.measured)} were measured" if found.measured is not None else ""
+    batch = training.settings.batch
+    return (
+        f"Nothing was written. This training would take about\n"
+        f"  time    {duration(seconds)} for {training.settings.steps} steps and the report, less if it ends early\n"
+        f"  memory  {size(found.step)} beside the model, of {size(found.free)} that are free{measured}\n"
+        f"  rows    {found.rows} of the {batch} of a step are read at once"
+        + (", and what is inside the layers is computed twice" if found.recompute else "")
+    )

@@ -157,16 +157,16 @@ def _show(options: argparse.Namespace) -> None:
 
 def _neighbours(options: argparse.Namespace, prompt: Prompt) -> list[Any]:
     """What the vectors are like, in the words of a model."""
-    commands, rooms = _brought(".trainer.commands"), _brought(".trainer.neighbours")
-    model, tokenizer = commands.opened(options)
-    found: list[Any] = rooms.neighbours(model, tokenizer, commands.fitting(prompt, model, tokenizer).vectors)
+    asking, rooms = _brought(".trainer.asking"), _brought(".trainer.neighbours")
+    model, tokenizer = asking.opened(options)
+    found: list[Any] = rooms.neighbours(model, tokenizer, asking.fitting(prompt, model, tokenizer).vectors)
     return found
 
 
 def _try(options: argparse.Namespace) -> None:
     start = _start(options.name, options.strength)
-    commands, sample = _brought(".trainer.commands"), _brought(".hosts.hf.sample")
-    model, tokenizer = commands.opened(options)
+    asking, sample = _brought(".trainer.asking"), _brought(".hosts.hf.sample")
+    model, tokenizer = asking.opened(options)
     heat = 0.0 if options.greedy else 0.7
     with _brought(".hosts.hf").attach(model, tokenizer, options.folder):
         texts = [
