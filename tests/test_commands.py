@@ -22,7 +22,7 @@ from soft_prompts import Library, SoftPrompt
 from soft_prompts.cli import main
 from soft_prompts.trainer import commands, curve, loading, reporting, showing
 from soft_prompts.trainer.evaluate import Answer, Line, Report
-from soft_prompts.trainer.loop import Step
+from soft_prompts.trainer.loop import Step, Training
 from soft_prompts.trainer.stopping import Stop
 
 SMALL = ("--tokens", "4", "--steps", "8", "--batch", "2", "--block", "32", "--validate", "4")
@@ -154,6 +154,13 @@ def test_going_on_with_a_prompt(run: Any) -> None:
     assert again.origin is not None and first.origin is not None
     np.testing.assert_array_equal(again.origin, first.origin, "strength 0 means what it meant")
     assert float(again.metadata["base"]) == pytest.approx(float(first.metadata["base"]), abs=1e-3)
+
+
+def test_it_is_said_when_nothing_was_learnt(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "_validate", lambda self, vectors: 3.0)
+    status, out, _ = run("train", "finetune", "lamp.txt", *SMALL)
+    assert status == 0
+    assert "no step was better than the beginning" in out
 
 
 # ---- a rehearsal

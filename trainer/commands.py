@@ -160,12 +160,14 @@ class _Run:
             prompt = self._described(training, report)
         except Stopped:
             raise _Ended(training) from None
-        files, missing = self._files(training, report, prompt)
+        files, notes = self._files(training, report, prompt)
         try:
             training.keep(prompt, files)
         except InvalidFile as problem:
             raise InvalidFile(f"{problem}. Make room, and go on with: {self._again()}") from None
-        for note in missing:
+        if not training.state.best_step:
+            notes.append("no step was better than the beginning, so that is kept; more text or another --rate may help")
+        for note in notes:
             self._screen.note(note)
         path = self._keeper.path
         words = [reporting.told(report, f", in {self._keeper.folder / 'report.md'}"), "", self._written(prompt)]

@@ -154,7 +154,7 @@ def _common(each: ArgumentParser) -> Any:
     each.add_argument("--model", help=MODEL)
     each.add_argument("--name", help="of the soft prompt, as tags say it (default: the file's)")
     each.add_argument("--tokens", type=positive, metavar="N", help="of context that it will cost; 20 to 64 serve")
-    each.add_argument("--steps", type=positive, metavar="N", help="how long it is trained; 300 to 400 serve")
+    each.add_argument("--steps", type=positive, metavar="N", help="how long it is trained; a few hundred serve")
     each.add_argument(
         "--output", "--folder", default=FOLDER, metavar="FOLDER", help="the library (default: %(default)s)"
     )
@@ -173,9 +173,7 @@ def _common(each: ArgumentParser) -> Any:
     group.add_argument("--start", metavar="TEXT", help="what the prompt is before the first step: this text")
     group.add_argument("--from", dest="go_on", metavar="NAME", help="or this soft prompt, in the library or a file")
     group.add_argument("--seed", type=_count, metavar="N", help="another number, another training (0)")
-    group.add_argument(
-        "--rate", type=_more_than_none, metavar="X", help="of learning, in sizes of the embeddings (0.4)"
-    )
+    group.add_argument("--rate", type=_more_than_none, metavar="X", help="of learning, in sizes of the embeddings")
     group.add_argument("--batch", type=positive, metavar="N", help="rows of text a step")
     group.add_argument("--block", type=positive, metavar="N", help="tokens of a row of text")
     group.add_argument("--micro", type=positive, metavar="N", help="rows that are read at once (what memory holds)")
