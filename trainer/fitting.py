@@ -27,6 +27,9 @@ _KEPT = 16
 measured at the first step.
 """
 
+ENOUGH = 1 << 10
+"""Tokens that a processor reads at once: more is no faster there, and takes more memory."""
+
 _SHARE = 0.7
 """Of the free memory that a step may take."""
 
@@ -54,6 +57,8 @@ def estimate(reader: Reader, length: int, batch: int, recompute: bool | None = N
         rows = int((available * _SHARE - 16 * PART) // each)
         if rows >= 1 or again:
             break
+    if reader.device.type == "cpu":
+        rows = min(rows, max(1, ENOUGH // length))
     rows = max(1, min(batch, rows))
     return Estimate(rows, rows * each + 16 * PART, available, again)
 

@@ -17,8 +17,11 @@ import torch
 from ..hosts.hf.view import codec_of, device_of, embedded, text_embedding, unwrap
 from .batch import Batch
 
-PART = 1 << 23
-"""Logits that exist at once: 32 MB in float32. Less makes the products of matrices slow, more leaves the caches."""
+PART = 9 << 20
+"""Logits that exist at once, 36 MB in float32. Less makes the products of matrices slow, more leaves the caches; and
+what is larger than 32 MB the C library of Linux gives back at once, where it scatters what is smaller: a step took
+three times the memory with 32.
+"""
 
 Loss = Callable[[torch.Tensor, slice], torch.Tensor]
 """`loss(logits, places)`: the sum over (places, vocabulary) float32 logits, a scalar with a gradient."""
