@@ -55,8 +55,10 @@ def test_killed_again_and_again(task: str, tmp_path: Path) -> None:
         # Whatever the moment, what stands in the library is a whole prompt.
         for path in folder.glob("*.safetensors"):
             assert len(soft_prompts.load(path)) == 4
+    else:
+        told = drive({"task": task, "settings": settings, "folder": str(folder), "resume": True})
+    # On a fast machine one of the later moments comes after the end, and there is nothing left to go on with.
     assert killed >= (10 if task == "finetune" else 6)
-    told = drive({"task": task, "settings": settings, "folder": str(folder), "resume": True})
     assert told is not None and 0 < told["steps"] < settings["steps"]
     assert told["digest"] == whole["digest"]
     assert told["test"] == whole["test"]
