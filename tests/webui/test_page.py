@@ -6,9 +6,7 @@ PANEL_SCREENSHOTS to a folder, and it gets a picture of each state.
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,19 +15,12 @@ from typing import Any
 import pytest
 
 REAL = os.environ.get("TEXTGEN_WEBUI_DIR", "")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.webui,
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(not REAL, reason="TEXTGEN_WEBUI_DIR names no text-generation-webui"),
-    pytest.mark.skipif(not BROWSER, reason="there is no Chromium"),
-    pytest.mark.skipif(not importlib.util.find_spec("selenium"), reason="selenium is not installed"),
 ]
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1280,1000",
-)  # fmt: skip
 SETTINGS = (
     "temperature: 0.01\ntop_k: 1\nseed: 1\nmax_new_tokens: 20\nauto_max_new_tokens: false\npreset: null\nmode: chat\n"
 )
@@ -101,24 +92,13 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def page(start: Callable[..., Any], stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
+def page(driver: Any, start: Callable[..., Any], stocked: Path) -> Iterator[Page]:
     (stocked / "settings.yaml").write_text(SETTINGS, "utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
     with start(interface=True) as server:
-        driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
-        try:
-            driver.get(f"http://127.0.0.1:{server.page}/?__theme=light")
-            page = Page(driver)
-            assert until(lambda: "Soft prompts" in page.text(), 60), "the tab is not there"
-            yield page
-        finally:
-            driver.quit()
+        driver.get(f"http://127.0.0.1:{server.page}/?__theme=light")
+        page = Page(driver)
+        assert until(lambda: "Soft prompts" in page.text(), 60), "the tab is not there"
+        yield page
 
 
 def test_a_tag_goes_where_the_cursor_was_and_into_the_story(page: Page) -> None:
