@@ -64,8 +64,12 @@ def test_the_readmes_commands_exist() -> None:
     installs = [
         line for block in blocks("README.md", "") for line in block.splitlines() if line.startswith("python install")
     ]
-    # Who has a webui comes first: neither the demo nor the tests are on the way there.
-    assert installs == ["python install.py webui /path/to/textgen", "python install.py demo"]
+    # Who has a webui comes first: the demo and the tests come after.
+    assert installs == [
+        "python install.py webui /path/to/textgen",
+        "python install.py demo",
+        "python install.py test",
+    ]
 
 
 def test_what_the_readme_says_of_tags_is_so() -> None:

@@ -37,6 +37,7 @@ from .asking import (
 )
 from .checkpoint import Keeper
 from .crowd import Crowd
+from .distill import parts_of
 from .evaluate import Report
 from .initial import Start, from_prompt, from_text, from_words
 from .loading import load
@@ -207,8 +208,7 @@ class _Run:
     def _rehearse(self, training: Training, task: Task) -> int:
         share = 1.0
         if isinstance(task, Distill):
-            rows = self._options.rows or Distill("").rows
-            share = _rows(task.rows) / _rows(rows)
+            share = sum(parts_of(task.rows)) / sum(parts_of(self._options.rows or Distill.rows))
         found = rehearse(training, share)
         self._screen.end(told(training, found), {"estimate": dataclasses.asdict(found), "dry_run": True})
         return 0
@@ -293,11 +293,6 @@ def _facts(training: Training, prompt: SoftPrompt) -> dict[str, str]:
         "seed": str(training.settings.seed),
         "with": f"soft-prompts {__version__}, torch {torch.__version__}, Python {platform.python_version()}",
     }
-
-
-def _rows(rows: int) -> int:
-    """All rows that a model writes for a distillation with so many to learn from."""
-    return rows + max(8, rows // 8) + max(16, rows // 8)
 
 
 def _check_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`DistillLesson(reader, lore, rows=192)`: to think as if a long text stood in the context."""
+"""`DistillLesson(reader, lore, rows=384)`: to think as if a long text stood in the context."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ from .writing import write
 
 AT_ONCE = 32_768
 """Tokens of context, text and rows together, for which the teacher keeps keys and values while it writes."""
+
+
+def parts_of(rows: int) -> tuple[int, int, int]:
+    """Rows to learn from, to choose by and to report on, where `rows` are wanted to learn from."""
+    return rows, max(9, rows // 8), max(15, rows // 8)
 
 
 class DistillLesson(Lesson):
@@ -64,7 +69,7 @@ class DistillLesson(Lesson):
         return row
 
     def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:
-        sizes = self._count, max(9, self._count // 8), max(15, self._count // 8)
+        sizes = parts_of(self._count)
 
         def told(count: int, before: int) -> None:
             watch("the model writes with the text before it", before + count, sum(sizes))

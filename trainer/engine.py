@@ -13,11 +13,14 @@ import torch
 from ..errors import TrainingError
 from .batch import Batch
 from .crowd import Crowd
-from .evaluate import mean
+from .evaluate import total
 from .fitting import fitting, is_full, kept, stepping_down
 from .frozen import frozen
 from .objectives import Objective, Term
 from .reader import Reader
+
+LOOKED = 8
+"""Rows that are read at once without gradients, at least; all of them together keep less than one row of a step."""
 
 
 class Engine:
@@ -33,6 +36,11 @@ class Engine:
         self.recompute = recompute
         self._may_recompute = may_recompute
         self.measured = False
+
+    @property
+    def looked(self) -> int:
+        """Rows that are read at once without gradients, when nothing of the layers is kept."""
+        return max(self.rows, LOOKED)
 
     def frozen(self) -> AbstractContextManager[None]:
         """Around everything below; the model is as before afterwards."""
@@ -89,8 +97,8 @@ class Engine:
     def mean(self, vectors: torch.Tensor | None, objective: Objective, batch: Batch) -> float:
         """The mean of `objective` over all that counts, without gradients, each process reading its share."""
         mine = batch.share(self.crowd.rank, self.crowd.count)
-        total = mean(self.reader, vectors, objective, mine, self.rows) * mine.count if mine.count else 0.0
-        return float(self.crowd.sum(torch.tensor(total, dtype=torch.float64))) / batch.count
+        found = total(self.reader, vectors, objective, mine, self.looked)
+        return float(self.crowd.sum(torch.tensor(found, dtype=torch.float64))) / batch.count
 
     def _summed(self, vectors: torch.Tensor, terms: list[Term]) -> tuple[float, torch.Tensor]:
         # Layers that are computed twice would put their keys and values into a cache twice.
@@ -102,9 +110,9 @@ class Engine:
             for part in term.batch.share(self.crowd.rank, self.crowd.count).split(self.rows):
                 # Not `backward`: it would leave gradients on an embedding that a host has set to want them.
                 with torch.enable_grad():
-                    total = term.objective(self.reader, vectors, part)
-                    (gradient,) = torch.autograd.grad(total, [vectors])
+                    loss = term.objective(self.reader, vectors, part)
+                    (gradient,) = torch.autograd.grad(loss, [vectors])
                 sums[:-1] += weight * gradient.flatten()
-                sums[-1] += weight * total.detach().cpu()
+                sums[-1] += weight * loss.detach().cpu()
         sums = self.crowd.sum(sums)
         return float(sums[-1]), sums[:-1].view_as(vectors)

@@ -15,7 +15,7 @@ import torch
 
 from .batch import Batch, Rows
 from .fitting import halving
-from .objectives import Objective, cross_entropy, divergence
+from .objectives import Objective
 from .reader import Reader
 from .writing import write
 
@@ -100,11 +100,15 @@ class Measured:
     tokens: int
 
 
-def mean(reader: Reader, vectors: torch.Tensor | None, objective: Objective, batch: Batch, micro: int) -> float:
-    """The mean of `objective` over all that counts, without gradients, `micro` rows at a time."""
+def total(reader: Reader, vectors: torch.Tensor | None, objective: Objective, batch: Batch, micro: int) -> float:
+    """The sum of `objective` over all that counts, without gradients, `micro` rows at a time."""
     with torch.no_grad():
-        totals = _of_parts(batch, micro, lambda part: [float(objective(reader, vectors, part))])
-    return sum(totals) / max(1, batch.count)
+        return sum(_of_parts(batch, micro, lambda part: [float(objective(reader, vectors, part))]))
+
+
+def mean(reader: Reader, vectors: torch.Tensor | None, objective: Objective, batch: Batch, micro: int) -> float:
+    """The same, for each token that counts."""
+    return total(reader, vectors, objective, batch, micro) / max(1, batch.count)
 
 
 def answers(reader: Reader, vectors: torch.Tensor | None, rows: Rows, micro: int) -> list[Measured]:
@@ -154,21 +158,3 @@ def said(reader: Reader, tokenizer: object, vectors: torch.Tensor | None, rows: 
 def bits_per_byte(nats: float, tokens: int, size: int) -> float:
     """Of a text of `size` bytes and `tokens` tokens: comparable between models of different vocabularies."""
     return nats * tokens / size / math.log(2)
-
-
-__all__ = [
-    "Answer",
-    "HeldOut",
-    "Line",
-    "Measured",
-    "Reading",
-    "Report",
-    "answers",
-    "bits_per_byte",
-    "cross_entropy",
-    "divergence",
-    "mean",
-    "nats_of",
-    "recall_of",
-    "said",
-]

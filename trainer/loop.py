@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -87,7 +87,7 @@ class Training:
     ) -> None:
         self.reader = Reader(model, tokenizer)
         self.lesson = task.lesson(self.reader)
-        self.settings = _settings({**self.lesson.defaults, **settings})
+        self.settings = Settings.of({**self.lesson.defaults, **settings})
         self._tokenizer = tokenizer
         self._keeper = keeper
         self._lock = lock
@@ -152,7 +152,7 @@ class Training:
         """Everything measured on the test part: nothing, the text in its forms, the prompt; and what it costs."""
         self.prepare()
         with self._working():
-            return self.lesson.report(self._tokenizer, self.state.best, self.settings, self._engine.rows, self._watch)
+            return self.lesson.report(self._tokenizer, self.state.best, self.settings, self._engine.looked, self._watch)
 
     def write(self, opening: str, tokens: int = 40, seed: int = 0, prompted: bool = True, best: bool = False) -> str:
         """How the model goes on behind the prompt as it is now, or the best so far, or without: the same for a seed."""
@@ -342,13 +342,6 @@ def train(model: Any, tokenizer: Any, task: Task, name: str, **options: Any) -> 
 
 
 _OTHER_TYPE = "load the model in another type (bfloat16, float32)"
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    known = [field.name for field in fields(Settings)]
-    if unknown := [name for name in given if name not in known]:
-        raise TrainingError(f"there is no setting {unknown[0]!r}: settings are {', '.join(known)}")
-    return Settings(**given)
 
 
 def _optimizer(vectors: torch.Tensor, state: State) -> torch.optim.AdamW:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ..errors import TrainingError
 from ..prompt import MOST_TOKENS
@@ -50,6 +51,14 @@ class Settings:
             raise TrainingError(f"rate={self.rate}: it must be a positive number; 0.4 serves most models")
         if not (0 <= self.warmup <= 1 and 0 <= self.floor <= 1 and self.clip > 0):
             raise TrainingError("warmup and floor are shares between 0 and 1, and clip is a positive number")
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Settings:
+        """`Settings(**given)`; raises TrainingError that lists them where there is no such setting."""
+        known = [field.name for field in fields(cls)]
+        if unknown := [name for name in given if name not in known]:
+            raise TrainingError(f"there is no setting {unknown[0]!r}: settings are {', '.join(known)}")
+        return cls(**given)
 
     def share(self, number: int) -> float:
         """The share of the peak rate at step `number`: up in a line, down in a cosine to the floor."""

@@ -58,7 +58,7 @@ class _EndsLesson(FinetuneLesson):
         self._counted = task.counted
 
     def fit(self, settings: Settings) -> int:
-        length = super().fit(settings)
+        length: int = super().fit(settings)
         self._train = Rows([Row.whole(row.ids, length - self._counted) for row in self._train.rows])
         return length
 
@@ -67,7 +67,7 @@ def seconds(subject: Subject, steps: int, batch: int, block: int, counted: int, 
     """Of one step, the mean of `steps`, from the end of one to the end of the next."""
     ends = []
     task = Ends(Corpus(subject.text), counted)
-    chosen = {"steps": steps + 2, "validate": steps + 2, "batch": batch, "block": block}
+    chosen: dict[str, Any] = {"steps": steps + 2, "validate": steps + 2, "batch": batch, "block": block}
     for step in Training(subject.model, subject.tokenizer, task, tokens=TOKENS, **chosen):
         ends.append(clock())
         if step.number == steps + 1:
