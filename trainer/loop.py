@@ -6,14 +6,11 @@ serves all models), warm-up, cosine, clipped gradients, and the best step on the
 
 from __future__ import annotations
 
-import datetime
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +18,7 @@ import torch
 from ..errors import TrainingError
 from ..hosts.hf.view import origin_of
 from ..prompt import SoftPrompt, check_name
+from . import record
 from .checkpoint import Keeper, State, Told
 from .engine import Engine
 from .evaluate import HeldOut, Report
@@ -284,15 +282,7 @@ class Training:
         self._keeper.save(self.state, self._identity, self._machine, prompt)
 
     def _named(self, name: str, scores: dict[str, str]) -> SoftPrompt:
-        history = {
-            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "method": self.lesson.method,
-            "settings": json.dumps(asdict(self.settings)),
-            "steps": str(self.done),
-            "data": self.lesson.digest,
-        }
-        state = self.state
-        return SoftPrompt(name, state.best.numpy(), state.origin.numpy(), {**history, **scores, **self._model})
+        return record.prompt(name, self.state, self.settings, self.lesson, {**scores, **self._model})
 
     @property
     def _model(self) -> dict[str, str]:
@@ -302,22 +292,11 @@ class Training:
 
     @property
     def _identity(self) -> dict[str, Any]:
-        """What must be the same for a training to go on."""
-        fixed = {key: value for key, value in asdict(self.settings).items() if key not in ("micro", "recompute")}
-        task = {"method": self.lesson.method, "data": self.lesson.digest, "start": self._initial.name}
-        return {**task, "settings": fixed, **self._model}
+        return record.identity(self.settings, self.lesson, self._initial, self._model)
 
     @property
     def _machine(self) -> dict[str, Any]:
-        """What changes the last digits."""
-        return {
-            "torch": torch.__version__,
-            "transformers": version("transformers"),
-            "type": str(next(self.reader.base.parameters()).dtype).removeprefix("torch."),
-            "threads": torch.get_num_threads(),
-            "device": self.reader.device.type,
-            "processes": self._engine.crowd.count,
-        }
+        return record.machine(self.reader, self._engine.crowd)
 
     @contextmanager
     def _working(self) -> Iterator[None]:
