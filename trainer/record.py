@@ -1,4 +1,4 @@
-"""`identity(...)`, `machine(...)`, `prompt(...)`: what a training writes down of itself, in its state and in the file."""
+"""`identity(...)`, `machine(...)`, `prompt(...)`: what a training writes down of itself, for its state and its file."""
 
 from __future__ import annotations
 
