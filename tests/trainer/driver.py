@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,10 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     model = made.make_model(asked.get("family", "llama"))
     training = Training(model, made.make_tokenizer("bytes"), task, keeper=keeper, **settings)
     arm(asked.get("kill", ""))
-    losses = []
+    losses, began = [], time.perf_counter()
     for step in training:
         losses.append(step.loss)
+    seconds = time.perf_counter() - began
     held_out = training.held_out()
     training.keep(training.prompt("noir"), {})
     state = training.state
@@ -98,6 +100,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
         "rank": training._engine.crowd.rank,
         "digest": hashlib.sha256(whole).hexdigest(),
         "steps": len(losses),
+        "seconds": seconds,
         "losses": losses,
         "first": state.history[0][1],
         "test": held_out.prompt,

@@ -34,10 +34,11 @@ def drive(asked: dict[str, Any], before: Callable[[], None] | None = None) -> di
     return told
 
 
-def kills(task: str) -> list[str]:
+def kills(task: str, seconds: float) -> list[str]:
+    """seconds: what the whole run took; the moments follow it, so that a fast machine is not done before the last."""
     generator = random.Random(4)
     first = ["teacher 2", "write 3"] if task == "distill" else ["write 1", "replace 1"]
-    timed = [f"after {generator.uniform(0.02, 0.5):.3f}" for _ in range(10 if task == "finetune" else 3)]
+    timed = [f"after {generator.uniform(0.01, 0.1) * seconds:.3f}" for _ in range(10 if task == "finetune" else 3)]
     return [*first, *timed, "fsync 3", "replace 4", "write 5", "replace 2"]
 
 
@@ -47,7 +48,7 @@ def test_killed_again_and_again(task: str, tmp_path: Path) -> None:
     whole = drive({"task": task, "settings": settings, "folder": str(tmp_path / "whole")})
     assert whole is not None and whole["steps"] == settings["steps"]
     folder, killed = tmp_path / "killed", 0
-    for kill in kills(task):
+    for kill in kills(task, whole["seconds"]):
         told = drive({"task": task, "settings": settings, "folder": str(folder), "resume": True, "kill": kill})
         if told is not None:
             break
@@ -57,9 +58,9 @@ def test_killed_again_and_again(task: str, tmp_path: Path) -> None:
             assert len(soft_prompts.load(path)) == 4
     else:
         told = drive({"task": task, "settings": settings, "folder": str(folder), "resume": True})
-    # On a fast machine one of the later moments comes after the end, and there is nothing left to go on with.
+    # One of the last moments may come after the last step, in the report: then no step is left to go on with.
     assert killed >= (10 if task == "finetune" else 6)
-    assert told is not None and 0 < told["steps"] < settings["steps"]
+    assert told is not None and told["steps"] < settings["steps"]
     assert told["digest"] == whole["digest"]
     assert told["test"] == whole["test"]
     one, other = (soft_prompts.load(each / "noir.safetensors") for each in (folder, tmp_path / "whole"))
