@@ -1,4 +1,4 @@
-"""`fitting(reader, length, rows)`: how many rows of a batch are read at once, and what a training will need.
+"""`estimate(reader, prefix, text, batch)`: how many rows of a batch are read at once, and what a training will need.
 
 A GPU says when its memory is full, and the training steps down; a computer's own memory does not, and programs die. So
 there it is estimated before, from the sizes of the model.
@@ -28,7 +28,8 @@ measured at the first step.
 """
 
 ENOUGH = 1 << 10
-"""Tokens that a processor reads at once: more is no faster there, and takes more memory."""
+"""Tokens of text that a processor reads at once: more is no faster there, and takes more memory. What all rows begin
+with is read once for all of them, and is not among these."""
 
 _SHARE = 0.7
 """Of the free memory that a step may take."""
@@ -49,16 +50,16 @@ class Estimate:
     measured: int | None = None
 
 
-def estimate(reader: Reader, length: int, batch: int, recompute: bool | None = None) -> Estimate:
-    """For rows of `length` tokens, `batch` a step, on the memory that is free now."""
+def estimate(reader: Reader, prefix: int, text: int, batch: int, recompute: bool | None = None) -> Estimate:
+    """For rows of so many tokens, `prefix` of them the same in all, `batch` a step, on the memory that is free now."""
     available = free(reader.device)
     for again in (False, True) if recompute is None else (recompute,):
-        each = _bytes_of_row(reader, length, again)
+        each = _bytes_of_row(reader, prefix + text, again)
         rows = int((available * _SHARE - 16 * PART) // each)
         if rows >= 1 or again:
             break
     if reader.device.type == "cpu":
-        rows = min(rows, max(1, ENOUGH // length))
+        rows = min(rows, max(1, ENOUGH // max(1, text)))
     rows = max(1, min(batch, rows))
     return Estimate(rows, rows * each + 16 * PART, available, again)
 

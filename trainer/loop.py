@@ -90,7 +90,7 @@ class Training:
         self._keeper = keeper
         self._lock = lock
         self._watch = watch or (lambda what, done, total: None)
-        self._length = len(self.reader.head) + self.settings.tokens + self.lesson.fit(self.settings)
+        self._prefix, self._text = len(self.reader.head) + self.settings.tokens, self.lesson.fit(self.settings)
         self._check_length()
         self._scale = float(self.reader.embed(self.lesson.words[:4096]).square().mean().sqrt())
         self._initial = start(self.reader, self.lesson.words, self.settings.tokens, self.settings.seed)
@@ -163,7 +163,7 @@ class Training:
 
     def estimate(self) -> Estimate:
         """What a step will need in memory, before the first one."""
-        return estimate(self.reader, self._length, self.settings.batch, self.settings.recompute)
+        return estimate(self.reader, self._prefix, self._text, self.settings.batch, self.settings.recompute)
 
     def checkpoint(self) -> None:
         """Save where the training stands, for who ends it between two steps and goes on later; raises InvalidFile."""
@@ -305,10 +305,9 @@ class Training:
 
     def _check_length(self) -> None:
         longest = self.reader.longest
-        if longest and self._length > longest:
-            raise TrainingError(
-                f"rows of {self._length} tokens do not fit into the model's {longest}: lower block or tokens"
-            )
+        length = self._prefix + self._text
+        if longest and length > longest:
+            raise TrainingError(f"rows of {length} tokens do not fit into the model's {longest}: lower block or tokens")
 
 
 def train(model: Any, tokenizer: Any, task: Task, name: str, **options: Any) -> SoftPrompt:

@@ -212,14 +212,14 @@ def test_what_is_read_at_once_fits(model: Any, tokenizer: Any, monkeypatch: pyte
     found = {}
     for free in (0, 1 << 27, 1 << 30, 1 << 40):
         monkeypatch.setattr(fitting, "free", lambda device, free=free: free)
-        found[free] = estimate(reader, 200, 64)
+        found[free] = estimate(reader, 40, 160, 64)
         assert 1 <= found[free].rows <= 64
         assert found[free].free == free
         assert found[free].step <= free or found[free].recompute
     assert [found[free].rows for free in sorted(found)] == sorted(each.rows for each in found.values())
     assert (found[0].recompute, found[0].rows) == (True, 1)
     # A processor gains nothing from more than this.
-    assert (found[1 << 40].recompute, found[1 << 40].rows) == (False, fitting.ENOUGH // 200)
+    assert (found[1 << 40].recompute, found[1 << 40].rows) == (False, fitting.ENOUGH // 160)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "mamba"])
