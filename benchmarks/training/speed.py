@@ -10,6 +10,7 @@ import torch
 from soft_prompts.trainer import Training
 
 from . import ours
+from .apart import apart
 from .rivals import TOKENS, peft_steps
 from .subjects import BLOCK, Subject, noir, random_llama
 from .tables import Section
@@ -76,7 +77,10 @@ def peft_seconds(subject: Subject, rows: torch.Tensor, steps: int, batch: int, c
 
 
 def overhead(rounds: int = 40) -> Section:
-    """Processor time of the whole loop over that of the same forward and backward, called bare; on one thread."""
+    """Processor time of the whole loop over that of the same forward and backward, called bare; on one thread.
+
+    Looks at the validation part, checkpoints and the teacher are told apart.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     section = Section("What the loop costs")
@@ -88,7 +92,8 @@ def overhead(rounds: int = 40) -> Section:
         if limit:
             section.most("processor time, loop over bare forward and backward", more.middle, limit)
     section.table(("processor time of a step", "forward and backward, bare", "the whole loop", "ratio"), rows)
-    section.say("One thread; 8 rows of 256 tokens. Looks at the validation part and checkpoints are in neither.")
+    section.say("One thread; 8 rows of 256 tokens. What comes beside the steps is in neither, but in the next table.")
+    apart(section)
     torch.set_num_threads(before)
     return section
 

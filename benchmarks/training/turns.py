@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def difference(of: Sequence[float], minus: Sequence[float]) -> Interval:
     return _spread(np.array(of, dtype=float) - np.array(minus, dtype=float), np.mean)
 
 
-def _spread(values: np.ndarray, middle: Callable[..., np.ndarray]) -> Interval:
+def _spread(values: Numbers, middle: Callable[..., Numbers]) -> Interval:
     chance = np.random.default_rng(0)
     middles = middle(chance.choice(values, (4_000, len(values))), axis=1)
     low, high = np.percentile(middles, [2.5, 97.5])

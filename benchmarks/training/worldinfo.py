@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from soft_prompts.demo import stories
 from soft_prompts.demo.lore import Fact, Lore, lore
@@ -15,7 +15,7 @@ from .subjects import Subject, noir
 from .tables import Section
 from .turns import difference
 
-SIZES = {"people": 6, "facts": 8, "places": 2, "things": 2}
+SIZES: dict[str, Any] = {"people": 6, "facts": 8, "places": 2, "things": 2}
 """Of a lore: 58 facts, three calls of each to learn from, three others held out (a third of those for validation)."""
 
 WAYS = ("nothing", "the lore in context", "soft prompt, defaults")
