@@ -21,6 +21,7 @@ import soft_prompts
 from soft_prompts import Library, SoftPrompt
 from soft_prompts.cli import main
 from soft_prompts.trainer import commands, curve, loading, reporting, showing
+from soft_prompts.trainer.claim import Claim
 from soft_prompts.trainer.evaluate import Answer, Line, Report
 from soft_prompts.trainer.loop import Step, Training
 from soft_prompts.trainer.stopping import Stop
@@ -257,6 +258,24 @@ def test_a_full_disk_is_one_line(run: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert status == 1
     assert re.fullmatch(r"soft-prompts: .*cannot be written: No space left on device; nothing was changed.*\n", err)
     assert Library("soft_prompts")["lamp"] == before
+
+
+def test_a_name_that_is_being_trained_is_told_before_a_model_is_loaded(run: Any, here: Path) -> None:
+    with Claim(here / "soft_prompts" / "lamp.training" / "in-use", "lamp"):
+        for more in ((), ("--resume",), ("--overwrite",)):
+            status, out, err = run("train", "finetune", "lamp.txt", *SMALL, *more, "--model", "./nowhere")
+            assert (status, out) == (1, "")
+            assert "lamp is being trained already" in err and "choose another name" in err
+        status, _, _ = run("train", "finetune", "lamp.txt", *SMALL, "--dry-run")
+        assert status == 0
+    assert not (here / "soft_prompts").exists()
+
+
+def test_a_training_that_cannot_begin_leaves_nothing(run: Any, here: Path) -> None:
+    for words in (("lamp.txt", "--model", "./nowhere"), ("nothing.txt",)):
+        status, _, _ = run("train", "finetune", *words, *SMALL)
+        assert status == 1
+    assert not (here / "soft_prompts").exists()
 
 
 def test_a_reader_that_has_seen_enough(here: Path, model_folder: Path) -> None:

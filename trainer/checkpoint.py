@@ -1,19 +1,20 @@
 """`Training(..., keeper=Keeper("soft_prompts/", "noir"))`: a training that is killed goes on where it was.
 
 Beside `noir.safetensors`, the best prompt so far and usable at once, stands the folder `noir.training/` with one state
-file and what the model wrote for the training. Every file is replaced whole. On one computer with as many threads the
-resumed run gives the same prompt, bit for bit; what is different about the computer is said.
+file and what the model wrote for the training. Every file is replaced whole, and one training at a time has the name.
+On one computer with as many threads the resumed run gives the same prompt, bit for bit; what is different about the
+computer is said.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from ..container import pack, unpack, write_atomically
 from ..errors import InvalidFile, InvalidPrompt, TrainingError
 from ..fingerprint import FITS, KEY, Fingerprint
 from ..prompt import SoftPrompt, check_name
+from .claim import Claim
 from .crowd import Crowd
 from .initial import Initial
 from .lesson import Written
@@ -93,6 +95,19 @@ class Keeper:
         self._overwrite = overwrite
         self._state = self.folder / "training.state"
         self._rows = self.folder / "written"
+        self._claim = Claim(self.folder / "in-use", name)
+
+    @contextmanager
+    def alone(self, crowd: Crowd) -> Iterator[None]:
+        """Around a training: no other one has this name meanwhile. Raises TrainingError where another one has it.
+
+        Of several processes the first one alone writes, and so the first one alone claims.
+        """
+        crowd.agreed(self._claim.take)
+        try:
+            yield
+        finally:
+            self._claim.drop()
 
     def open(self, identity: dict[str, Any], machine: dict[str, Any]) -> tuple[State | None, list[str]]:
         """(the state to go on from, what is different about the machine); raises TrainingError or InvalidFile.
@@ -127,22 +142,22 @@ class Keeper:
         facts = {key: value for key, value in vars(state).items() if key not in _TENSORS}
         text = json.dumps({"version": VERSION, "state": facts, "identity": identity, "machine": machine})
         tensors = {name: getattr(state, name).numpy() for name in _TENSORS}
-        write_atomically(self._state, _framed(text, pack(tensors, {})))
-        if prompt is not None:
-            self._put(prompt)
-            # What stands there now is this training's own, should it be begun once more.
-            self.behind, self._overwrite = False, True
+        with self._claim:
+            write_atomically(self._state, _framed(text, pack(tensors, {})))
+            if prompt is not None:
+                self._put(prompt)
+                # What stands there now is this training's own, should it be begun once more.
+                self.behind, self._overwrite = False, True
 
     def finish(self, prompt: SoftPrompt, files: dict[str, bytes]) -> None:
         """The prompt with its report; what was only needed to go on is taken away."""
-        self._put(prompt)
-        for name, data in files.items():
-            write_atomically(self.folder / name, data)
-        self._take_away(self._state)
-        shutil.rmtree(self._rows, ignore_errors=True)
-        self._sweep()
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()  # where nothing is left in it
+        with self._claim:  # which takes the folder away where nothing is left in it
+            self._put(prompt)
+            for name, data in files.items():
+                write_atomically(self.folder / name, data)
+            self._take_away(self._state)
+            shutil.rmtree(self._rows, ignore_errors=True)
+            self._sweep()
 
     def written(self, identity: dict[str, Any]) -> Written:
         """Where rows that the model wrote are kept, for this training alone."""

@@ -86,9 +86,17 @@ class _Run:
     def all(self) -> int:
         options = self._options
         self._keeper = Keeper(options.output, self._name, resume=options.resume, overwrite=options.overwrite)
-        if not options.dry_run:
-            # Other processes may stand on other computers, where nothing is written.
-            self._crowd.agreed(self._check)
+        if options.dry_run:
+            return self._all()
+        # Other processes may stand on other computers, where nothing is written.
+        self._crowd.agreed(lambda: _check_folder(self._keeper.path.parent))
+        # From here to the report, and not only for the steps: nobody waits for a model to be told of another training.
+        with self._keeper.alone(self._crowd):
+            self._crowd.agreed(self._keeper.check)
+            return self._all()
+
+    def _all(self) -> int:
+        options = self._options
         task = task_of(options, METHODS[options.kind], rehearsed=options.dry_run)
         start, tokens = self._start()
         model, tokenizer, notes = load(choice(options))
@@ -109,10 +117,6 @@ class _Run:
                 return self._stopped(None)
             except _Ended as ended:
                 return self._stopped(ended.training)
-
-    def _check(self) -> None:
-        self._keeper.check()
-        _check_folder(self._keeper.path.parent)
 
     def _start(self) -> tuple[Start | SoftPrompt, dict[str, Any]]:
         """What the prompt is at first, and how long that makes it."""

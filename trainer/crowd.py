@@ -69,13 +69,6 @@ class Crowd:
         made: Result = box[0]
         return made
 
-    def wait(self) -> None:
-        """Until all are here."""
-        if self.count > 1:
-            from accelerate import PartialState
-
-            PartialState().wait_for_everyone()
-
 
 def _on_cpu() -> bool:
     """Whether processes talk as those on a CPU do: accelerate itself asks only the part of it that is not used here."""

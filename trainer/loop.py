@@ -100,6 +100,10 @@ class Training:
         self._reset()
 
     def __iter__(self) -> Iterator[Step]:
+        with self._keeper.alone(self._engine.crowd) if self._keeper else nullcontext():
+            yield from self._steps()
+
+    def _steps(self) -> Iterator[Step]:
         self._reset()
         self._resume()
         self.prepare()
@@ -171,9 +175,9 @@ class Training:
 
     def keep(self, prompt: SoftPrompt, files: dict[str, bytes]) -> None:
         """Write the finished prompt and its report through the keeper; raises InvalidFile."""
-        if self._keeper is not None and self.first:
-            self._keeper.finish(prompt, files)
-        self._engine.crowd.wait()
+        if self._keeper is not None:
+            keeper = self._keeper
+            self._engine.crowd.agreed(lambda: keeper.finish(prompt, files))
 
     @property
     def done(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import soft_prompts
+from soft_prompts.trainer.claim import Claim
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="gloo is Unix's")]
 DRIVER = Path(__file__).with_name("driver.py")
@@ -109,3 +110,11 @@ def test_only_the_first_process_needs_the_files(tmp_path: Path) -> None:
     assert not there.exists()
     refused = together(2, [{**asked, "folder": str(place)} for place in (here, there)])
     assert all("noir.safetensors exists already" in each["error"] for each in refused)
+
+
+def test_a_name_that_is_being_trained_is_refused_by_all(tmp_path: Path) -> None:
+    asked = {"settings": {"steps": 4}, "folder": str(tmp_path)}
+    with Claim(tmp_path / "noir.training" / "in-use", "noir"):
+        refused = together(2, asked)
+    assert all("noir is being trained already" in each["error"] for each in refused)
+    assert [each["steps"] for each in together(2, asked)] == [4, 4]
