@@ -59,7 +59,7 @@ def task_of(options: argparse.Namespace, method: str, rehearsed: bool = False) -
         facts = Facts.read(sources.one, options.held_out)
         return WorldInfo(facts, lore=lore) if keep is None else WorldInfo(facts, lore=lore, keep=keep)
     rows = getattr(options, "rows", None) or Distill.rows
-    rows = min(rows, REHEARSED) if rehearsed or not hasattr(options, "rows") else rows
+    rows = min(rows, REHEARSED) if rehearsed else rows
     return Distill(Lore.read(*sources.paths, questions=options.questions), rows=rows)
 
 

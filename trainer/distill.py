@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -69,18 +69,28 @@ class DistillLesson(Lesson):
         return row
 
     def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:
-        sizes = parts_of(self._count)
+        watch = partial(watch, "the model writes with the text before it")
+        self._train, self.validation = self._taught(settings, (0, 1), watch, written)
 
-        def told(count: int, before: int) -> None:
-            watch("the model writes with the text before it", before + count, sum(sizes))
+    def prepare_test(self, settings: Settings, watch: Watch, written: Written) -> None:
+        (self.test,) = self._taught(settings, (2,), partial(watch, "the model writes for the report"), written)
+
+    def _taught(
+        self, settings: Settings, parts: Sequence[int], watch: Callable[[int, int], None], written: Written
+    ) -> list[Rows]:
+        """The rows of these parts, with what the model thinks of them behind the text."""
+        sizes = [parts_of(self._count)[part] for part in parts]
+
+        def told(before: int, count: int) -> None:
+            watch(before + count, sum(sizes))
 
         told(0, 0)
         made: list[Rows] = []
-        for part, size in enumerate(sizes):
-            rows = self._write(settings, part, size, partial(told, before=sum(sizes[:part])), written)
+        for number, part in enumerate(parts):
+            rows = self._write(settings, part, sizes[number], partial(told, sum(sizes[:number])), written)
             made.append(Rows(rows, bool(self.reader.head)))
             teach(self.reader, self._lore, made[-1], settings.batch)
-        self._train, self.validation, self.test = made
+        return made
 
     def _write(
         self, settings: Settings, part: int, size: int, told: Callable[[int], None], written: Written

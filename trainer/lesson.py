@@ -1,7 +1,8 @@
 """`lesson = Finetune("noir.txt").lesson(reader)`: a task, in the tokens of one model - what each step learns from.
 
-A lesson is asked in this order: `defaults`, then `prepare` once (the model may write for it), then `terms` for each
-step, and `report` at the end. Adding a kind of training is adding a lesson.
+A lesson is asked in this order: `defaults`, then `prepare` and `prepare_test` once (the model may write for it), then
+`terms` for each step, and `report` at the end, which needs `prepare_test` alone. Adding a kind of training is adding a
+lesson.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from .writing import unrelated
 
 Watch = Callable[[str, int, int], None]
 """`watch(what, done, total)`: how far a preparation is."""
+
+Preparation = Callable[[Settings, Watch, "Written"], None]
+"""What a model is asked to write: `prepare` or `prepare_test` of a lesson."""
 
 SHORTEST = 16
 EXAMPLE = 448
@@ -59,7 +63,10 @@ class Lesson(ABC):
         """Make the rows; the tokens of the longest one."""
 
     def prepare(self, settings: Settings, watch: Watch, written: Written) -> None:  # noqa: B027
-        """Let the model write what the lesson needs. Called once, with the model frozen."""
+        """Let the model write what the steps learn from and are judged by. Called once, with the model frozen."""
+
+    def prepare_test(self, settings: Settings, watch: Watch, written: Written) -> None:  # noqa: B027
+        """The same for the test part, which may be all that is wanted of a prompt that is there already."""
 
     @abstractmethod
     def terms(self, number: int, settings: Settings) -> list[Term]:

@@ -24,7 +24,7 @@ from .engine import Engine
 from .evaluate import HeldOut, Report
 from .fitting import Estimate, estimate
 from .initial import Start, from_words
-from .lesson import Watch, Written
+from .lesson import Preparation, Watch, Written
 from .reader import Reader
 from .settings import Settings
 from .tasks import Task
@@ -95,7 +95,7 @@ class Training:
         self._scale = float(self.reader.embed(self.lesson.words[:4096]).square().mean().sqrt())
         self._initial = start(self.reader, self.lesson.words, self.settings.tokens, self.settings.seed)
         self._made_for: dict[str, str] | None = None
-        self._prepared = False
+        self._prepared: list[Preparation] = []
         self.notes = list(self.lesson.notes)
         self._reset()
 
@@ -128,13 +128,8 @@ class Training:
 
     def prepare(self) -> None:
         """Let the model write what the task needs; called before the first step, if not by you."""
-        if self._prepared:
-            return
-        crowd = self._engine.crowd
-        written = Told(self._keeper.written(self._identity) if self._keeper else Written(), crowd)
-        with self._working():
-            self.lesson.prepare(self.settings, self._watch, written)
-        self._prepared = True
+        self._prepare(self.lesson.prepare)
+        self._prepare(self.lesson.prepare_test)
 
     def prompt(self, name: str, held_out: HeldOut | None = None) -> SoftPrompt:
         """The best prompt so far, with its history and its result on the test part in the metadata."""
@@ -143,7 +138,7 @@ class Training:
 
     def held_out(self) -> HeldOut:
         """Nats per token on the test part, which nothing else looks at."""
-        self.prepare()
+        self._prepare(self.lesson.prepare_test)
         with self._working():
             test, objective = self.lesson.test.all, self.lesson.objective
             return HeldOut(
@@ -152,7 +147,7 @@ class Training:
 
     def report(self) -> Report:
         """Everything measured on the test part: nothing, the text in its forms, the prompt; and what it costs."""
-        self.prepare()
+        self._prepare(self.lesson.prepare_test)
         with self._working():
             return self.lesson.report(self._tokenizer, self.state.best, self.settings, self._engine.looked, self._watch)
 
@@ -203,6 +198,15 @@ class Training:
     def first(self) -> bool:
         """Whether this process is the one that prints and writes."""
         return self._engine.crowd.rank == 0
+
+    def _prepare(self, preparation: Preparation) -> None:
+        """Once. Who measures a prompt that is there already needs the test part alone."""
+        if preparation in self._prepared:
+            return
+        written = Told(self._keeper.written(self._identity) if self._keeper else Written(), self._engine.crowd)
+        with self._working():
+            preparation(self.settings, self._watch, written)
+        self._prepared.append(preparation)
 
     def _advance(self, vectors: torch.Tensor, optimizer: torch.optim.Optimizer) -> Step:
         """One step: gradient, rate, change, and now and then a look at the validation part."""
