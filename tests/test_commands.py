@@ -565,6 +565,15 @@ def test_a_report_survives_what_a_model_says() -> None:
     assert "wrong" in reporting.told(found)
 
 
+def test_only_the_first_process_reports(run: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Training, "first", False)
+    for name in ("report", "write", "prompt"):
+        monkeypatch.setattr(Training, name, lambda *more, **most: pytest.fail("that is for the first one"))
+    status, _, err = run("train", "finetune", "lamp.txt", *SMALL, "--preview-every", "2")
+    assert (status, err) == (0, "")
+    assert not (here / "soft_prompts").exists()
+
+
 @pytest.mark.slow
 def test_only_the_first_process_speaks(here: Path, model_folder: Path) -> None:
     # On a CPU: `accelerate launch` starts one process there, whatever one asks for.

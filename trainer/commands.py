@@ -152,7 +152,7 @@ class _Run:
             self._screen.step(step)
             if self._asked():
                 raise _Ended(training)
-            if every and (step.number % every == 0 or step.number == step.steps):
+            if training.first and every and (step.number % every == 0 or step.number == step.steps):
                 without = without or training.write(opening, SAMPLE, prompted=False)
                 self._screen.preview(step.number, opening, without, training.write(opening, SAMPLE))
         self._more_notes(training)
@@ -160,6 +160,8 @@ class _Run:
             self._screen.note(training.ended)
 
     def _finish(self, training: Training) -> int:
+        if not training.first:
+            return 0  # not even to wait: a report may take longer than processes wait for one another
         try:
             report = training.report()
             prompt = self._described(training, report)
@@ -167,7 +169,7 @@ class _Run:
             raise _Ended(training) from None
         files, notes = self._files(training, report, prompt)
         try:
-            training.keep(prompt, files)
+            self._keeper.finish(prompt, files)
         except InvalidFile as problem:
             raise InvalidFile(f"{problem}. Make room, and go on with: {self._again()}") from None
         if not training.state.best_step:

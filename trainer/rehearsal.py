@@ -8,6 +8,7 @@ from statistics import median
 
 from ..errors import TrainingError
 from ..terminal import duration, size
+from .crowd import Crowd
 from .fitting import Estimate
 from .loop import Step, Training
 from .memory import Peak
@@ -27,7 +28,7 @@ def rehearse(training: Training, share: float = 1.0) -> Estimate:
 
     Raises TrainingError where not even one step is possible.
     """
-    found, settings = training.estimate(), training.settings
+    found, settings, crowd = training.estimate(), training.settings, Crowd()
     with Peak(training.reader.base) as peak:
         started = time.monotonic()
         training.prepare()
@@ -37,7 +38,7 @@ def rehearse(training: Training, share: float = 1.0) -> Estimate:
             if not steps:
                 looked = max(0.0, time.monotonic() - prepared - step.seconds)
             steps.append(step)
-            if len(steps) == STEPS or (len(steps) > 1 and time.monotonic() - prepared > ENOUGH):
+            if len(steps) == STEPS or (len(steps) > 1 and crowd.agreed(lambda: time.monotonic() - prepared > ENOUGH)):
                 break
     if not steps:
         raise TrainingError("there was no step to measure")
