@@ -41,7 +41,7 @@ watch  slots  splice
 resolve
 soft_prompts
 hosts  hosts.protocol  hosts.wrapped
-hosts.hf*  hosts.llamacpp
+hosts.hf*  hosts.llamacpp*
 hosts.webui*
 trainer.data*
 trainer*
@@ -70,6 +70,7 @@ OTHERS = {  # what is neither ours nor of the standard library -> who may import
     "matplotlib": ["trainer*"],
     "safetensors": ["trainer*", "demo.build"],
     "gradio": ["panel", "trainer.tab"],
+    "gguf": ["hosts.llamacpp.model"],
     "modules": ["hosts.webui*"],
 }
 HEAVY = [

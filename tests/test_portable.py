@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from soft_prompts import SoftPrompt
+
+from .conftest import make_model, make_tokenizer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -22,26 +27,60 @@ class Lacks:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Lacks())
-fake, user_data = sys.argv[1:]
+fake, user_data, gguf = sys.argv[1:]
 sys.path.insert(0, fake)
 sys.argv = ["server.py", "--user-data-dir", user_data, "--api"]
 from modules import extensions, shared
 shared.args.extensions = extensions.available_extensions = ["a clone"]
 extensions.load_extensions()
 from soft_prompts.hosts.webui.host import webui
+from soft_prompts.tags import Tag
 ours, said = webui(), []
 ours.on_warning(said.append)
 
+class Answer(SimpleNamespace):
+    def json(self):
+        return vars(self)
+
+class Session:
+    # Half a llama-server: it knows letters, and does nothing with soft prompts.
+    sent = []
+    def post(self, url, json=None, **options):
+        if url.endswith("/tokenize"):
+            return Answer(tokens=[1] * json["add_special"] + [ord(each) % 97 + 5 for each in json["content"]])
+        self.sent.append(json["prompt"])
+        likely = [{"id": each, "logprob": -1.0} for each in range(32)]
+        return Answer(completion_probabilities=[{"top_logprobs": likely}])
+
 class LlamaServer:
+    port, bos_token, media_marker = 1, "<s>", "<m>"
+    def __init__(self, path):
+        self.model_path, self.session, self.started = path, Session(), 0
     def encode(self, text, add_bos_token=False):
-        return list(text)
-    def generate(self, prompt, state):
-        return prompt
+        raise AssertionError("wrapped")
+    def decode(self, ids):
+        return ""
+    def get_logits(self, prompt, state):
+        return []
+    def generate_with_streaming(self, prompt, state):
+        payload = {"prompt": self.encode(prompt, add_bos_token=state["add_bos_token"])}
+        self.session.post("/completion", json=payload)
+        yield "yes"
+    def _start_server(self):
+        self.started += 1
+    def stop(self):
+        pass
 
 report = {"loaded": list(extensions.state), "waiting": ours.desk.health().line, "kind": ours.watch.kind}
-shared.model = shared.tokenizer = LlamaServer()
-report["cannot"] = ours.desk.health().line
-report["read"] = shared.model.generate("The <<sp:sea>>sky", {})
+shared.model = shared.tokenizer = LlamaServer(gguf)
+report["ready"] = ours.desk.health().line
+ids = shared.model.encode("The <<sp:noir>>sky")
+report["soft"] = sum(each >= 10**9 for each in ids)
+state = {"add_bos_token": True, "truncation_length": 100, "max_new_tokens": 10}
+report["wrote"] = list(shared.model.generate_with_streaming("The <<sp:noir>>sky", state))
+report["started"] = shared.model.started
+report["read"], report["plain"] = Session.sent[-1], shared.model.encode("The sky", True)
+report["cannot"] = [ours.desk.health().line, ours.check(Tag("noir"))]
 report["rows"] = [row.name for row in ours.desk.rows()]
 report["said"], report["report"] = said, ours.desk.report()
 extension = extensions.state["a clone"][2]
@@ -49,6 +88,10 @@ report["hooks"] = [extension.custom_css() != "", extension.ui(), extension.custo
 ours.stop()
 print(json.dumps(report))
 """
+
+
+pytest.importorskip("gguf")
+from .llamacpp.gguf_models import write_gguf  # noqa: E402
 
 
 def link(target: Path) -> None:
@@ -64,9 +107,13 @@ def test_a_portable_build_is_told_and_never_taken_down(tmp_path: Path) -> None:
     link(user_data / "extensions" / "a clone")
     (user_data / "soft_prompts").mkdir()
     (user_data / "soft_prompts" / "sea.txt").write_text("The sea.", "utf-8")
+    original = make_model("llama", 464, tie_word_embeddings=False)
+    model = write_gguf(tmp_path / "model.gguf", original, make_tokenizer("bytes"))
+    prompt = SoftPrompt("noir", np.ones((4, 32), np.float32))
+    prompt.save(user_data / "soft_prompts" / "noir.safetensors")
     fake = CHECKOUT / "tests" / "webui" / "fake"
     done = subprocess.run(
-        [sys.executable, "-I", "-X", "utf8", "-c", PROGRAM, str(fake), str(user_data)],
+        [sys.executable, "-I", "-X", "utf8", "-c", PROGRAM, str(fake), str(user_data), str(model)],
         capture_output=True,
         encoding="utf-8",
         timeout=120,
@@ -74,9 +121,13 @@ def test_a_portable_build_is_told_and_never_taken_down(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["loaded"] == ["a clone"], done.stderr
-    assert "no torch and no transformers" in report["waiting"]
-    assert "llama.cpp" in report["cannot"]
+    assert report["waiting"] == "No model is loaded. Load one with the llama.cpp loader, and tags work."
+    # A GGUF model is served with nothing but numpy and gguf, up to where its server is asked.
+    assert report["ready"].startswith("Tags work. ") and report["soft"] == 4
+    # This server does nothing with soft prompts: it was tried, and no tag reaches it, least of all as text.
+    assert report["wrote"] == ["yes"] and report["started"] == 2
+    assert report["read"] == report["plain"]
+    assert "does not do with soft prompts what it should" in report["cannot"][1]
     assert report["kind"] == "polling" and "pip install watchdog" in report["report"]
-    assert report["read"] == "The sky", "no tag reaches the model as text"
-    assert "llama.cpp" in report["said"][0] and report["rows"] == ["sea"]
+    assert "does not do with soft prompts" in report["said"][-1] and report["rows"] == ["noir", "sea"]
     assert report["hooks"] == [True, None, None], "without gradio the tab is left out, and nothing else"

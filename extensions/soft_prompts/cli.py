@@ -1,6 +1,7 @@
 """`soft-prompts list`, `soft-prompts show noir`, `soft-prompts try noir "The door opened"`, `soft-prompts train ...`.
 
-`list` and `show` need numpy only; the others bring in torch and a model, by default the embedded storyteller.
+`list` and `show` need numpy only, `export` gguf as well; the others bring in torch and a model, by default the
+embedded storyteller.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from .errors import InvalidTag, SoftPromptError, UnknownPrompt
@@ -91,6 +93,18 @@ def parser() -> argparse.ArgumentParser:
     )
     each.set_defaults(run=_try)
     add_model(each)
+
+    each = commands.add_parser(
+        "export",
+        parents=[common],
+        formatter_class=Words,
+        help="a file with which llama.cpp uses soft prompts on a GGUF model",
+    )
+    each.add_argument("names", nargs="+", metavar="NAME", help="names in the library, or tags with a strength")
+    each.add_argument("--gguf", required=True, help="the model's file, the first one where it has several")
+    each.add_argument("--output", help="a file or a folder (default: the model's folder)")
+    each.add_argument("--json", action="store_true", help="as a JSON object")
+    each.set_defaults(run=_export)
 
     add_train(commands, _later("commands", "train"))
     add_eval(commands, _later("commands", "evaluate"))
@@ -174,6 +188,14 @@ def _try(options: argparse.Namespace) -> None:
             for tag in ("", start)
         ]
     print(columns(("without", texts[0]), (f"with {start}", texts[1])))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from .hosts.llamacpp.export import export
+
+    target = Path(options.output) if options.output else None
+    made = export(options.names, Library(options.folder), Path(options.gguf), target)
+    print(json.dumps(made.record()) if options.json else made)
 
 
 def _start(name: str, strength: float) -> str:

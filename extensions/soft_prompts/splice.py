@@ -36,12 +36,19 @@ class Spliced:
 
 
 class Seams:
-    """How one tokenizer joins text and tags. sentinel: a text that its copy encodes as the one id sentinel_id."""
+    """How one tokenizer joins text and tags. sentinel: a text that its copy encodes as the one id sentinel_id.
 
-    def __init__(self, encode: Encode, sentinel: str, sentinel_id: int) -> None:
+    Where no copy can be had, as of a tokenizer in another program, there is no sentinel, and every seam is an anchor's.
+    """
+
+    def __init__(self, encode: Encode, sentinel: str = "", sentinel_id: int = -1) -> None:
         self._encode = encode
         self._sentinel = sentinel
         self._sentinel_id = sentinel_id
+        self.anchored = True
+        if not sentinel:
+            self.head, self.tail = _specials(encode)
+            return
         around = encode(sentinel, True)
         if around.count(sentinel_id) != 1:
             raise UnsupportedModel(
@@ -108,7 +115,19 @@ class Seams:
             if alone and whole[: len(alone)] == alone:
                 return whole[len(alone) :]
         # Every anchor melts into the text's beginning; the sentinel at least never does.
-        return self._after_sentinel(text)
+        return self._after_sentinel(text) if self._sentinel else self._encode(text, False)
+
+
+def _specials(encode: Encode) -> tuple[list[int], list[int]]:
+    """What `encode` puts before and behind a text."""
+    for probe in ANCHORS:
+        bare, around = encode(probe, False), encode(probe, True)
+        for place in range(len(around) - len(bare) + 1):
+            if bare and around[place : place + len(bare)] == bare:
+                return around[:place], around[place + len(bare) :]
+    raise UnsupportedModel(
+        "this tokenizer writes a text in another way behind its special tokens: tags cannot be placed"
+    )
 
 
 def truncate(text: Spliced, limit: int, side: str) -> Spliced:

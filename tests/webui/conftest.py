@@ -211,3 +211,13 @@ def lamp(inside: Inside) -> str:
     """The tag of a soft prompt that is the embeddings of `inside.LAMP`: whatever it does, that text does."""
     inside.save("lamp", inside.LAMP)
     return "<<sp:lamp>>"
+
+
+@pytest.fixture(scope="session")
+def gguf_of_tests() -> Any:
+    """tests/llamacpp/gguf_models.py, by its place: in the webui's own Python the tests are no package."""
+    spec = importlib.util.spec_from_file_location("gguf_of_tests", CHECKOUT / "tests" / "llamacpp" / "gguf_models.py")
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -127,19 +127,19 @@ def test_the_list_says_what_can_be_used_now(inside: Inside, lamp: str, monkeypat
 
 
 def test_a_loader_that_cannot_is_the_reason(inside: Inside, lamp: str) -> None:
-    class LlamaServer:
+    class TensorRTLLMModel:
         def generate(self, text: str, state: Any) -> str:
             return ""
 
-        def stop(self) -> None:
+        def unload(self) -> None:
             pass
 
     tokenizer = inside.shared.tokenizer
     inside.models.unload_model()
-    inside.shared.model, inside.shared.tokenizer = LlamaServer(), tokenizer
+    inside.shared.model, inside.shared.tokenizer = TensorRTLLMModel(), tokenizer
     try:
         row = listed(inside, "lamp")
-        assert (row["usable"], row["fit"]) == (False, "no model") and "llama.cpp" in row["reason"]
+        assert (row["usable"], row["fit"]) == (False, "no model") and "TensorRT-LLM" in row["reason"]
     finally:
         inside.models.unload_model()
         inside.load()

@@ -162,8 +162,8 @@ def test_a_broken_model_leaves_the_webui_as_it_was(inside: Inside, monkeypatch: 
 
 
 def test_another_loader_gets_no_tag_as_text(inside: Inside, lamp: str) -> None:
-    class LlamaServer:
-        """What the webui's llama.cpp loader looks like from here."""
+    class TensorRTLLMModel:
+        """What the webui's TensorRT-LLM loader looks like from here."""
 
         def __init__(self) -> None:
             self.read: list[str] = []
@@ -183,21 +183,21 @@ def test_another_loader_gets_no_tag_as_text(inside: Inside, lamp: str) -> None:
             self.read.append(prompt)
             yield "yes"
 
-        def stop(self) -> None:
+        def unload(self) -> None:
             pass
 
-    server = LlamaServer()
+    server = TensorRTLLMModel()
     inside.models.unload_model()
-    inside.shared.model_name = "a.gguf"
+    inside.shared.model_name = "an engine"
     inside.shared.model, inside.shared.tokenizer = server, server
     try:
         assert inside.ours.desk.health().state == "cannot"
-        assert "llama.cpp" in inside.ours.desk.health().line
+        assert "TensorRT-LLM" in inside.ours.desk.health().line
         for stream in (False, True):
             assert inside.complete(BEFORE + lamp + AFTER, stream=stream) == "yes"
             assert inside.reply(f"Hello{lamp}", stream=stream) == "yes"
         assert server.read and not any("<<sp:" in text for text in server.read)
-        assert "llama.cpp" in inside.said[0] and lamp in inside.said[0]
+        assert "TensorRT-LLM" in inside.said[0] and lamp in inside.said[0]
     finally:
         inside.models.unload_model()
         inside.load()

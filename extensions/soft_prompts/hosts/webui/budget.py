@@ -52,6 +52,31 @@ def spans_of(ids: Sequence[int], slot: Callable[[int], Slot]) -> tuple[list[tupl
     return spans, orphans
 
 
+def rearranged(
+    row: list[int],
+    whole: Callable[[], list[int]],
+    pins: Sequence[int],
+    limit: int,
+    slot: Callable[[int], Slot],
+    head: Callable[[Sequence[int]], int],
+) -> list[int]:
+    """What the webui has encoded and cut, arranged anew within its `limit`; 0 or less: as long as it is.
+
+    whole: the same prompt before the cut, asked for only where there may have been one; head: how many ids stand before
+    a text.
+    """
+    limit = limit if limit > 0 else len(row)
+    full = whole() if len(row) >= limit else row
+    if full[len(full) - len(row) :] != row:
+        full = row  # another extension has changed the ids since: they are what there is
+    spans, orphans = spans_of(full, slot)
+    if orphans:
+        lost = set(orphans)
+        full = [each for place, each in enumerate(full) if place not in lost]
+        spans, _ = spans_of(full, slot)
+    return arrange(full, head(full), spans, pins, limit)
+
+
 def bos_of(ids: Sequence[int], bos: int | None) -> int:
     """How many BOS the ids begin with."""
     count = 0

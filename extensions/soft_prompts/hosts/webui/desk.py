@@ -25,7 +25,7 @@ from .settings import NAME, scopes_of
 
 if TYPE_CHECKING:
     from .host import Webui
-    from .transformers import Served
+    from .serving import Serves
 
 log = logging.getLogger("textgen")
 
@@ -75,13 +75,7 @@ class Desk:
         if current.reason:
             return Health("cannot", f"Tags do not work now: {current.reason}.", details)
         if current.served is None:
-            words = "No model is loaded. Load one with the Transformers loader, and tags work."
-            if lacking := [name for name in ("torch", "transformers") if not _installed(name)]:
-                words = (
-                    f"Tags cannot work in this webui yet: it has no {' and no '.join(lacking)}, as portable builds "
-                    "have none, and so no Transformers loader. A full installation of the webui has it."
-                )
-            return Health("waiting", words, details)
+            return Health("waiting", f"No model is loaded. {_loaders()}", details)
         room = self.room(*values)
         usable = sum(row.usable and not room.lacks(row.tokens) for row in self.rows())
         many = "1 soft prompt is" if usable == 1 else f"{usable or 'No'} soft prompts are"
@@ -112,7 +106,7 @@ class Desk:
         return [
             f"webui: {commit[:7] or 'version unknown'} ({known})",
             f"loader: {webui.current.loader or 'none'}",
-            *([f"model: {webui.current.served.kind}, passed its self-test"] if webui.current.served else []),
+            *([f"model: {webui.current.served.kind}, {webui.current.served.tested}"] if webui.current.served else []),
             f"folder: {self.folder} ({watching}), {len(webui.library.entries())} files",
             *([f"new files are looked for: {webui.words(webui.watch.reason)}"] if webui.watch.reason else []),
             *([webui.settings.problem] if webui.settings.problem else []),
@@ -176,7 +170,7 @@ class Desk:
         found: tuple[int, Verdict, str] = served.verdicts[key]
         return found
 
-    def _asked(self, served: Served, entry: Entry) -> tuple[int, Verdict, str]:
+    def _asked(self, served: Serves, entry: Entry) -> tuple[int, Verdict, str]:
         if entry.trained:
             fit = served.fit(entry)
             return entry.tokens, fit.verdict, fit.reason
@@ -262,6 +256,18 @@ class Desk:
     def on_warning(self, show: Callable[[str], None]) -> None:
         """`show` is called with every warning."""
         self._webui.on_warning(show)
+
+
+def _loaders() -> str:
+    """With what a model can be loaded here so that tags work, in words."""
+    whole = all(map(_installed, ("torch", "transformers")))
+    if _installed("gguf"):
+        others = "with the llama.cpp or the Transformers loader" if whole else "with the llama.cpp loader"
+        return f"Load one {others}, and tags work."
+    why = "for GGUF models with the llama.cpp loader the package gguf is missing: pip install gguf"
+    if whole:
+        return f"Load one with the Transformers loader, and tags work ({why})."
+    return f"Tags cannot work in this webui yet: {why}, in the webui's own Python."
 
 
 def _installed(package: str) -> bool:

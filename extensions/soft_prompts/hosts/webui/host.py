@@ -43,7 +43,7 @@ class Webui:
         self.folder = Path(shared.user_data_dir) / "soft_prompts"
         self.library = Library(self.folder, ignore=(NAME,))
         self.settings = Settings(self.folder / NAME)
-        self.current = Current(shared, self.library, self._dropped, lambda text: self.written.as_text(text))
+        self.current = Current(shared, self.library, self, lambda text: self.written.as_text(text))
         self.written = Written()
         self.chats = Chats(self.written, lambda: str(getattr(shared, "default_settings", {}).get("character") or ""))
         self.watch = Watch(self.library)
@@ -171,6 +171,19 @@ class Webui:
                 uses.append(Use(str(tag), pinned=True, problem=str(problem)))
         return ids, tuple(uses)
 
+    def logits_pins(self, prompt: str, ids: Any) -> Sequence[int]:
+        """The pins of a prompt of which only the next token is asked for."""
+        pins, pinned = self.pins(None, None)
+        self.note(prompt, ids, pinned, hidden=len(pins))
+        return pins
+
+    def favourites(self) -> Sequence[Tag]:
+        """Tags that are pinned, and those of the last request: what a loader with little room takes first."""
+        choices = self.settings.choices
+        pinned = [tag_for(pin.name, pin.strength) for pins in choices.pins.values() for pin in pins]
+        used = [tag for use in self.last.uses for tag in tags_of(use.tag)]
+        return list(dict.fromkeys([*pinned, *used]))
+
     # ---- words for the writer
 
     def words(self, problem: SoftPromptError | str) -> str:
@@ -219,11 +232,12 @@ class Webui:
 
     def left_out(self, text: str, tokens: int = 0) -> None:
         """The same for a text that goes to a loader without soft prompts, or while they are switched off."""
-        self._dropped(tags_of(text), tokens)
+        self.dropped(tags_of(text), tokens=tokens)
 
-    def _dropped(self, tags: list[Tag], tokens: int = 0) -> None:
+    def dropped(self, tags: list[Tag], why: str = "", tokens: int = 0) -> None:
+        """Tags that a request cannot have; why: if not because of what the whole loader lacks."""
         if tags:
-            reason = self.current.reason or SWITCHED_OFF
+            reason = why or self.current.reason or SWITCHED_OFF
             self._keep(Request(tokens, tuple(Use(tag.text or str(tag), problem=reason) for tag in tags), time.time()))
 
     def _keep(self, request: Request) -> None:
@@ -238,8 +252,16 @@ class Webui:
                 fact = use.tokens or use.problem.startswith("it was ")
                 self._warn(f"{use.tag}: {use.problem}" if fact else f"{use.tag} is left out: {use.problem}")
 
+    def told(self, words: str) -> None:
+        """Something the writer should know while a request waits, as a toast and in the log."""
+        log.info("soft prompts: %s", words)
+        self._toast(words)
+
     def _warn(self, words: str) -> None:
         log.warning("soft prompts: %s", words)
+        self._toast(words)
+
+    def _toast(self, words: str) -> None:
         try:
             if self._show is not None:
                 self._show(words)

@@ -7,21 +7,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import SoftPromptError
 from ...library import Library
-from ...tags import Tag
 from .refused import Refused
-
-if TYPE_CHECKING:
-    from .transformers import Served
+from .serving import Asks, Serves
 
 log = logging.getLogger("textgen")
 
 LATER = "choose the Transformers loader for a model in its format, or wait for a version that serves this one"
+LLAMA = "LlamaServer"
 OWN = {
-    "LlamaServer": ("llama.cpp", "the llama.cpp loader runs the model in a program of its own"),
     "Exllamav3Model": ("ExLlamav3", "the ExLlamav3 loader embeds tokens in a way of its own"),
     "TensorRTLLMModel": ("TensorRT-LLM", "the TensorRT-LLM loader embeds tokens in a way of its own"),
 }
@@ -36,31 +33,31 @@ PATIENCE = 2.0
 class Current:
     """served: the attached model, or None; reason: why none is. Safe to use from several threads.
 
-    dropped: is told of tags that a loader without soft prompts was given; read: what becomes of a text before its tags
-    are looked for.
+    asks: the host, which is also told of tags that a loader without soft prompts was given; read: what becomes of a
+    text before its tags are looked for.
     """
 
     def __init__(
         self,
         shared: ModuleType,
         library: Library,
-        dropped: Callable[[list[Tag]], None],
+        asks: Asks,
         read: Callable[[str], str] = str,
     ) -> None:
-        self.served: Served | None = None
+        self.served: Serves | None = None
         self.reason = ""
         self.loader = ""
         self.revision = 0
         self._shared = shared
         self._library = library
-        self._dropped = dropped
+        self._asks = asks
         self._read = read
         self._lock = threading.RLock()
         self._gates: list[Refused] = []
         self._on = True
 
     @property
-    def answers(self) -> Served | None:
+    def answers(self) -> Serves | None:
         """The attached model while soft prompts are on, else None."""
         return self.served if self._on else None
 
@@ -105,27 +102,34 @@ class Current:
 
     def _take(self, model: Any, tokenizer: Any) -> None:
         name = type(model).__name__
-        self.loader, why = {**OWN, **HALF}.get(name, ("Transformers", ""))
+        self.loader, why = {**OWN, **HALF}.get(name, ("llama.cpp" if name == LLAMA else "Transformers", ""))
         self.reason = f"{why}, and cannot be served yet: {LATER}" if why else ""
         if not why:
             self.served, self.reason = self._attached(model, tokenizer)
         if self.reason:
             log.warning("soft prompts: %s", self.reason)
-            self._gates.append(Refused(model, tokenizer, self._dropped, own_loader=name in OWN))
+            self._gates.append(Refused(model, tokenizer, self._asks.dropped, own_loader=name in OWN or name == LLAMA))
 
-    def _attached(self, model: Any, tokenizer: Any) -> tuple[Served | None, str]:
-        try:
-            from .transformers import Served
-        except ImportError as missing:
-            return None, f"{missing.name or missing} is missing in this webui, and without it no tag can be served"
+    def _attached(self, model: Any, tokenizer: Any) -> tuple[Serves | None, str]:
         try:
             with self._quiet():
-                return Served(model, tokenizer, self._library, self._read), ""
+                return self._serving(model, tokenizer), ""
+        except ImportError as missing:
+            return None, f"{missing.name or missing} is missing in this webui, and without it no tag can be served"
         except SoftPromptError as problem:
             return None, str(problem)
         except Exception as problem:  # whatever it is, the webui must go on with its model
             log.exception("soft prompts could not be attached to the model")
             return None, f"the model could not be attached to ({type(problem).__name__}: {problem}): send a report"
+
+    def _serving(self, model: Any, tokenizer: Any) -> Serves:
+        if type(model).__name__ == LLAMA:
+            from .llamacpp import ServedLlama
+
+            return ServedLlama(model, self._shared.args, self._library, self._asks, self._read)
+        from .transformers import Served
+
+        return Served(model, tokenizer, self._library, self._read)
 
     def _gate(self) -> None:
         """One gate in front of a served tokenizer exactly while soft prompts are off."""
@@ -133,7 +137,7 @@ class Current:
             return
         self._open()
         if not self._on:
-            self._gates.append(Refused(None, self.served.tokenizer, self._dropped, own_loader=False))
+            self._gates.append(Refused(None, self.served.tokenizer, self._asks.dropped, own_loader=False))
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:

@@ -75,19 +75,13 @@ class Patches:
     def _next_logits(
         self, call: Callable[..., Any], prompt: str, state: Any, use_samplers: Any, *args: Any, **options: Any
     ) -> Any:
-        """`_get_next_logits`, which without samplers reads the model past every hook."""
-        host, served = self._host, self._host.current.answers
-        if use_samplers or served is None:
-            if not use_samplers:
-                host.left_out(prompt)
-            return call(prompt, state, use_samplers, *args, **options)
-        pins, pinned = host.pins(None, None)
-        ids = host.shared.tokenizer.encode(prompt, return_tensors="pt")
-        host.note(prompt, ids, pinned, hidden=len(pins))
-        if not pins:
-            return call(prompt, state, use_samplers, *args, **options)
-        with served.reading(served.with_pins(ids, pins), hidden=len(pins)):
-            return call(prompt, state, use_samplers, *args, **options)
+        """`_get_next_logits`, which each loader answers in its own way."""
+        served = self._host.current.answers
+        if served is not None:
+            return served.next_logits(self._host, call, prompt, state, use_samplers, *args, **options)
+        if not use_samplers:
+            self._host.left_out(prompt)
+        return call(prompt, state, use_samplers, *args, **options)
 
     def _prompt_logprobs(
         self, call: Callable[..., Any], prompt: str, logprobs_count: int, input_ids: Any = None

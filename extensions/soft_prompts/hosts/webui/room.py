@@ -19,7 +19,7 @@ from .refused import tags_of
 
 if TYPE_CHECKING:
     from .host import Webui
-    from .transformers import Served
+    from .serving import Serves
 
 COMPLETIONS = "/v1/completions"
 CUT = (COMPLETIONS, "/v1/chat/completions", "/v1/messages", "/v1/internal/chat-prompt")
@@ -66,7 +66,7 @@ def lost(host: Webui, path: str, body: Any) -> dict[str, str]:
     return found
 
 
-def _size(served: Served, tag: Tag) -> int:
+def _size(served: Serves, tag: Tag) -> int:
     try:
         return len(served.place(tag).ids)
     except SoftPromptError:
@@ -78,7 +78,7 @@ def _prompts(body: Mapping[str, Any]) -> list[str]:
     return [each for each in (given if isinstance(given, list) else [given]) if isinstance(each, str)]
 
 
-def _cut_off(host: Webui, served: Served, prompt: str, room: int, body: Any) -> Iterator[tuple[str, str]]:
+def _cut_off(host: Webui, served: Serves, prompt: str, room: int, body: Any) -> Iterator[tuple[str, str]]:
     """(tag as written, problem) of each that goes with the beginning of a text; see `Webui.arranged`."""
     prompt = host.written.as_text(prompt)
     if not has_tags(prompt):

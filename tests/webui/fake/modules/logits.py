@@ -5,6 +5,7 @@ Without samplers the model is read past every hook: `shared.tokenizer.encode`, t
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -39,7 +40,8 @@ def _get_next_logits(
         return problem, previous
     if type(shared.model).__name__ == "LlamaServer":
         found = shared.model.get_logits(prompt, state, n_probs=top_logits, use_samplers=use_samplers)
-        return {each["token"]: each.get("prob", 0) for each in found}
+        words = {each["token"]: each["prob"] if use_samplers else math.exp(each["logprob"]) for each in found}
+        return words if return_dict else (str(words), previous)
     if use_samplers:
         state["max_new_tokens"], state["auto_max_new_tokens"] = 1, False
         state.setdefault("stream", True)

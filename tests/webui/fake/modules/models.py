@@ -30,6 +30,12 @@ def load_model(model_name: str, loader: str | None = None) -> tuple[Any, Any]:
     shared.model_name = model_name
     folder = Path(shared.args.model_dir) / model_name
     wanted = loader or shared.args.loader or "Transformers"
+    if wanted == "llama.cpp":
+        from modules.llama_cpp_server import LlamaServer
+
+        served = LlamaServer(folder)
+        shared.settings["truncation_length"] = shared.args.ctx_size or served.n_ctx
+        return served, served
     if wanted != "Transformers":
         raise ValueError(f"this stand-in has no loader {wanted}")
     from modules import sampler_hijack, transformers_loader

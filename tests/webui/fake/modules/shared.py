@@ -20,13 +20,37 @@ def _flags() -> argparse.Namespace:
     home = early.parse_known_args(sys.argv[1:])[0].user_data_dir
     parser = argparse.ArgumentParser(parents=[early])
     folders = {"--model-dir": f"{home}/models", "--lora-dir": f"{home}/loras"}
-    for name, default in {**folders, "--model": None, "--loader": None, "--api-key": "", "--admin-key": ""}.items():
+    for name, default in {
+        **folders,
+        "--extra-flags": None,
+        "--mmproj": None,
+        "--model": None,
+        "--loader": None,
+        "--api-key": "",
+        "--admin-key": "",
+    }.items():
         parser.add_argument(name, default=default)
     for name in ("--lora", "--extensions"):
         parser.add_argument(name, nargs="+")
-    for name in ("--idle-timeout", "--ctx-size"):
-        parser.add_argument(name, type=int, default=0)
-    for name in ("--cpu", "--api", "--public-api", "--nowebui", "--listen", "--no-cache", "--verbose", "--portable"):
+    for name, number in {
+        "--idle-timeout": 0,
+        "--ctx-size": 0,
+        "--threads": 0,
+        "--gpu-layers": -1,
+        "--parallel": 1,
+    }.items():
+        parser.add_argument(name, type=int, default=number)
+    for name in (
+        "--cpu",
+        "--api",
+        "--public-api",
+        "--nowebui",
+        "--listen",
+        "--no-cache",
+        "--verbose",
+        "--portable",
+        "--ik",
+    ):
         parser.add_argument(name, action="store_true")
     return parser.parse_args()
 
@@ -35,6 +59,7 @@ model: Any = None
 tokenizer: Any = None
 model_name = "None"
 is_seq2seq = False
+is_multimodal = False
 lora_names: list[str] = []
 bos_token, eos_token = "<s>", "</s>"
 

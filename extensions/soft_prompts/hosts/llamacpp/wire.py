@@ -1,0 +1,78 @@
+"""`Wire(slots, text).payload(asked, sidecar)`: a request with placeholders, as a server with the sidecar takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from ...slots import FIRST_ID, Slot, Slots
+from .mmproj import images
+from .sidecar import Sidecar
+from .text import Text
+
+
+class Wire:
+    """media: what a server calls the place of an image (/props); only a server with a projector has one."""
+
+    def __init__(self, slots: Slots, text: Text) -> None:
+        self._slots = slots
+        self._text = text
+
+    def slots_of(self, payload: Mapping[str, Any]) -> list[Slot]:
+        """What its prompt needs, each once; raises UnknownPlaceholder."""
+        found = {slot.key: slot for slot in map(self._slots.slot, placeholders(payload))}
+        return list(found.values())
+
+    def payload(self, asked: Mapping[str, Any], sidecar: Sidecar | None, media: str = "") -> dict[str, Any]:
+        """The same request; ids of spare rows are banned from what it writes, with or without a tag in it."""
+        payload = dict(asked)
+        if sidecar is None:
+            return payload
+        if any(placeholders(payload)):
+            ids = payload["prompt"]
+            payload["prompt"] = self._rows(ids, sidecar) if sidecar.way == "lora" else self._images(ids, sidecar, media)
+        if sidecar.banned:
+            payload["logit_bias"] = [*(payload.get("logit_bias") or []), *([each, False] for each in sidecar.banned)]
+        return payload
+
+    def _rows(self, ids: Sequence[int], sidecar: Sidecar) -> list[int]:
+        return [self._place(each, sidecar) if each >= FIRST_ID else each for each in ids]
+
+    def _images(self, ids: Sequence[int], sidecar: Sidecar, media: str) -> dict[str, Any]:
+        head = self._text.seams.head
+        if list(ids[: len(head)]) == head:
+            ids = ids[len(head) :]  # the server puts it before such a prompt by itself
+        ids = self._with_text_behind(ids)
+        words: list[str] = []
+        pictures: list[str] = []
+        for soft, group in groupby(ids, lambda each: each >= FIRST_ID):
+            run = list(group)
+            if not soft:
+                words.append(self._text.decode(run))
+                continue
+            made = images([self._place(each, sidecar) for each in run], sidecar.side, sidecar.patch)
+            pictures += made
+            words.append(media * len(made))
+        return {"prompt_string": "".join(words), "multimodal_data": pictures}
+
+    def _with_text_behind(self, ids: Sequence[int]) -> list[int]:
+        """llama.cpp ends at once where an image is the last of a prompt (b9000 and later: server-context.cpp asserts
+        a text): the word before the tag goes behind it, or a line break where there is none."""
+        words = [place for place, each in enumerate(ids) if each < FIRST_ID]
+        if not ids or ids[-1] < FIRST_ID:
+            return list(ids)
+        if not words:
+            return [*ids, *self._text.seams.inner("\n")]
+        return [*ids[: words[-1]], *ids[words[-1] + 1 :], ids[words[-1]]]
+
+    def _place(self, placeholder: int, sidecar: Sidecar) -> int:
+        slot = self._slots.slot(placeholder)
+        return sidecar.places[slot.key][placeholder - slot.ids.start]
+
+
+def placeholders(payload: Mapping[str, Any]) -> Iterator[int]:
+    """Those in the prompt of a request."""
+    prompt = payload.get("prompt")
+    if isinstance(prompt, list):
+        yield from (each for each in prompt if isinstance(each, int) and each >= FIRST_ID)

@@ -1,0 +1,343 @@
+"""`ServedLlama(model, library, asks)`: a model of the webui's llama.cpp loader, with tags; torch-free.
+
+The loader runs llama-server, which takes soft prompts from a sidecar file that it is started with. So the first tag
+that needs one restarts it, once; until then nothing is changed. See `soft_prompts.hosts.llamacpp`.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import SoftPromptError, UnsupportedModel
+from ...fingerprint import Described, Fit
+from ...library import Library
+from ...resolve import Resolver
+from ...slots import FIRST_ID, Slot, Slots
+from ...tags import Tag, tag_for
+from ..llamacpp.model import GgufModel
+from ..llamacpp.probe import probe
+from ..llamacpp.sidecar import Route, Sidecar, Wanted, make, route_of
+from ..llamacpp.text import Text
+from ..llamacpp.view import GgufView
+from ..llamacpp.wire import Wire
+from ..wrapped import Wrapped
+from .budget import bos_of, rearranged, spans_of
+from .gate import Gate
+from .refused import plain, tags_of
+from .serving import Asks
+
+log = logging.getLogger("textgen")
+
+Ids = NDArray[np.int64]
+FOLDER = ".llamacpp"
+"""Where sidecars lie, in the library's folder; what begins with a dot is no soft prompt."""
+_PER_SECOND = 500 << 20
+"""Bytes of a model that a start reads in a second, where none was measured yet."""
+
+
+class ServedLlama:
+    """Mutates the loader's model, until `close()`; raises SoftPromptError, and leaves it as it was.
+
+    read: what becomes of a text before its tags are looked for.
+    """
+
+    def __init__(self, model: Any, args: Any, library: Library, asks: Asks, read: Callable[[str], str] = str) -> None:
+        _refuse(args)
+        self.tokenizer = self.base = model
+        self.file = GgufModel.open(Path(model.model_path))
+        self.route: Route = route_of(self.file)
+        _refuse_taken(args, self.route)
+        self.kind = f"{self.file.name} ({self.file.architecture}, {self.file.kind})"
+        self.verdicts: dict[Any, Any] = {}
+        self.sidecar: Sidecar | None = None
+        self._args, self._library, self._asks = args, library, asks
+        self._slots = Slots(self.file.width)
+        view = GgufView(self.file, lambda text: self._text.seams.inner(text))
+        self._resolver = Resolver(view, self._slots, library)
+        # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
+        self._text = Text(self._ask, self._resolver, self._slots, lambda tag, problem: None)
+        self._wire = Wire(self._slots, self._text)
+        self._gate = Gate()
+        self._lock = threading.RLock()
+        self._given = threading.local()
+        self._seconds = self.file.path.stat().st_size / _PER_SECOND + 2
+        self._read = read
+        self._refused = ""
+        """Why no tag is served any more: the server was tried, and did not do what it should."""
+        self._wrapped = [
+            Wrapped(owner, name, around).install()
+            for owner, name, around in (
+                (model.session, "post", self._post),
+                (model, "encode", self._encode),
+                (model, "decode", self._decode),
+                (model, "generate_with_streaming", self._streaming),
+                (model, "get_logits", self._logits),
+            )
+        ]
+
+    def serves(self, model: Any, tokenizer: Any) -> bool:
+        """Whether this is the one."""
+        return model is self.base
+
+    def close(self) -> None:
+        """Undo everything. A server that was started with a sidecar goes on with it, and nothing asks for its rows."""
+        while self._wrapped:
+            self._wrapped.pop().restore()
+
+    @property
+    def tested(self) -> str:
+        """What is known of whether it works, in words."""
+        if self._refused:
+            return "failed its self-test"
+        return "passed its self-test" if self.sidecar else "is tried with the first tag, which restarts llama.cpp once"
+
+    # ---- what the host asks
+
+    def place(self, tag: Tag) -> Slot:
+        """The ids and vectors of a tag; raises SoftPromptError with the reason why there are none."""
+        if self._refused:
+            raise UnsupportedModel(self._refused)
+        slot = self._resolver.place(tag)
+        if len(slot.ids) > self.route.room:
+            raise UnsupportedModel(
+                f"{tag.text or tag}: it has {len(slot.ids)} tokens, and with llama.cpp this model has room for "
+                f"{self.route.room} ({self.route.why}): retrain it shorter, or load the original with Transformers"
+            )
+        return slot
+
+    def fit(self, prompt: Described) -> Fit:
+        """Whether the prompt was made for this model; a file's header is enough to tell."""
+        return self._resolver.fit(prompt)
+
+    def tokens(self, text: str) -> int:
+        """What a text prompt costs on this model."""
+        return len(self._text.seams.inner(text))
+
+    def arranged(self, ids: Ids, whole: Callable[[], Ids], pins: Sequence[int], limit: int) -> Ids:
+        """(1, length): see `Served.arranged` of the Transformers loader."""
+        row: list[int] = ids[0].tolist()
+        fitted = rearranged(row, lambda: whole()[0].tolist(), pins, limit, self._slots.slot, self._head)
+        return ids if fitted == row else np.array([fitted], np.int64)
+
+    def reached(self, ids: Ids) -> list[Slot]:
+        """The slot of each whole tag in the ids, in their order."""
+        row: list[int] = ids[0].tolist()
+        return [self._slots.slot(row[start]) for start, _ in spans_of(row, self._slots.slot)[0]]
+
+    @staticmethod
+    def allow(ids: Ids, new_tokens: int) -> Ids:
+        """The same ids: this loader counts what is really sent."""
+        return ids
+
+    def next_logits(self, host: Any, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """`_get_next_logits`, which asks `get_logits`; pins are put in there."""
+        return call(*args, **options)
+
+    def entries(
+        self, call: Callable[..., list[dict[str, Any]]], prompt: str, count: int, ids: Ids, pins: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """The webui's log probabilities of a prompt's tokens: soft ones have none, and pins are heard, not shown."""
+        row: list[int] = ids[0].tolist()
+        if not pins and not any(each >= FIRST_ID for each in row):
+            return call(prompt, count, input_ids=ids)
+        if self.route.way == "mmproj":
+            # Places of images are not told apart in what this server says of a prompt.
+            plainly = np.array([[each for each in row if each < FIRST_ID]], np.int64)
+            return call(prompt, count, input_ids=plainly)
+        head = self._head(row)
+        self._ensure([*row, *pins])
+        found = call(prompt, count, input_ids=np.array([[*row[:head], *pins, *row[head:]]], np.int64))
+        found = [*found[:head], *found[head + len(pins) :]]
+        begins = {slot.ids.start for slot in self.reached(ids)}
+        for place, each in enumerate(row[: len(found)]):
+            if each >= FIRST_ID:
+                text = str(self._slots.slot(each).tag) if each in begins else ""
+                found[place] = {"token": text, "null_logprob": True}
+        return found
+
+    # ---- around the loader's own
+
+    def _encode(self, call: Callable[..., list[int]], text: str, add_bos_token: bool = False, **options: Any) -> Any:
+        given = getattr(self._given, "ids", None)
+        if given is not None and given[0] == text:
+            self._given.ids = None
+            return given[1]
+        text = self._read(text)
+        bos = str(getattr(self.base, "bos_token", "") or "")
+        if bos and text.startswith(bos):
+            add_bos_token = False  # as the loader itself does
+        return self._text.encode(text, add_bos_token).ids
+
+    def _decode(self, call: Callable[..., str], ids: Any, **options: Any) -> str:
+        row = [int(each) for each in (ids if isinstance(ids, (list, tuple, np.ndarray)) else [ids])]
+        return self._text.decode(row) if any(each >= FIRST_ID for each in row) else call(ids, **options)
+
+    def _streaming(self, call: Callable[..., Iterator[str]], prompt: str, state: dict[str, Any]) -> Iterator[str]:
+        if self._has_images(state):
+            if tags := tags_of(self._read(prompt)):
+                self._asks.dropped(tags, "llama.cpp takes no tags beside images in one request")
+            with self._gate.ticket():
+                yield from call(plain(prompt), state)
+            return
+        asked = np.array([self.base.encode(prompt, add_bos_token=state["add_bos_token"])], np.int64)
+        row = self._ready(self._asks.arranged(state, prompt, asked)[0].tolist())
+        with self._gate.ticket():
+            self._given.ids = (prompt, row)
+            yield from call(prompt, state)
+
+    def _logits(self, call: Callable[..., Any], prompt: str, state: dict[str, Any], *args: Any, **options: Any) -> Any:
+        row = list(self.base.encode(prompt, add_bos_token=state["add_bos_token"]))
+        pins = self._asks.logits_pins(prompt, np.array([row], np.int64))
+        head = self._head(row)
+        row = self._ready([*row[:head], *pins, *row[head:]])
+        with self._gate.ticket():
+            self._given.ids = (prompt, row)
+            return call(prompt, state, *args, **options)
+
+    def _post(self, call: Callable[..., Any], url: str, *args: Any, **options: Any) -> Any:
+        asked = options.get("json")
+        if isinstance(asked, Mapping) and url.endswith("/completion"):
+            media = str(getattr(self.base, "media_marker", "<__media__>"))
+            options["json"] = self._wire.payload(asked, self.sidecar, media)
+        self._gate.wait()
+        try:
+            return call(url, *args, **options)
+        except OSError:  # as those of requests are: a count that came while the server was restarted
+            if not self._gate.closed_lately():
+                raise
+            self._gate.wait()
+            return call(url, *args, **options)
+
+    def _ask(self, path: str, asked: Mapping[str, Any]) -> Any:
+        """The server's answer, for Text and the probe."""
+        answer = self.base.session.post(f"http://127.0.0.1:{self.base.port}{path}", json=dict(asked))
+        return answer.json()
+
+    def _head(self, row: Sequence[int]) -> int:
+        """How many ids stand before the text."""
+        head = self._text.seams.head
+        begins = len(head) if head and list(row[: len(head)]) == head else 0
+        return max(begins, bos_of(row, head[0] if head else None))
+
+    def _has_images(self, state: dict[str, Any]) -> bool:
+        from modules import shared
+
+        return bool(shared.is_multimodal and self.base._process_images_for_generation(state))
+
+    # ---- the sidecar
+
+    def _ready(self, row: list[int]) -> list[int]:
+        """The ids, once the server has what they stand for; without the soft ones where it cannot be brought to it."""
+        try:
+            self._ensure(row)
+            return row
+        except SoftPromptError as problem:
+            tags = [self._slots.slot(row[start]).tag for start, _ in spans_of(row, self._slots.slot)[0]]
+            self._asks.dropped(tags, str(problem))
+            return [each for each in row if each < FIRST_ID]
+
+    def _ensure(self, row: Sequence[int]) -> None:
+        """Make sure that the server has what these ids stand for; else it is started anew, once for all."""
+        needed = {slot.key: slot for slot in (self._slots.slot(each) for each in row if each >= FIRST_ID)}
+        if all(self._has(key) for key in needed):
+            return
+        with self._lock:
+            if self._refused:
+                raise UnsupportedModel(self._refused)
+            if lacking := [slot.tag for key, slot in needed.items() if not self._has(key)]:
+                self._restart(list(needed.values()), ", ".join(map(str, lacking)))
+
+    def _has(self, key: Any) -> bool:
+        return self.sidecar is not None and key in self.sidecar.places
+
+    def _restart(self, needed: Sequence[Slot], tags: str) -> None:
+        wanted = {slot.key: slot for slot in [*needed, *self._all()]}
+        sidecar = make(
+            self.file, [Wanted(slot.key, slot.vectors) for slot in wanted.values()], self._library.folder / FOLDER
+        )
+        if lacking := [slot.tag for slot in needed if slot.key not in sidecar.places]:
+            raise UnsupportedModel(
+                f"{', '.join(map(str, lacking))}: together they need more than the {self.route.room} vectors that this "
+                f"model has room for with llama.cpp ({self.route.why}): use fewer in one text"
+            )
+        words = f"llama.cpp is started once more, so that it has {tags} (about {max(1, round(self._seconds))} s)"
+        self._asks.told(words)
+        began = time.monotonic()
+        with self._gate.alone():
+            self._start(sidecar)
+            try:
+                probe(self._ask_now, sidecar, self.base.media_marker)
+            except SoftPromptError as problem:
+                self._refused = str(problem)
+                self._start(None)
+                raise
+        self._seconds = time.monotonic() - began
+        log.info("soft prompts: llama.cpp has %d soft prompts now, after %.1f s", len(sidecar.places), self._seconds)
+
+    def _all(self) -> list[Slot]:
+        """What else is put in: what is pinned or was used, then the whole library, as far as it fits."""
+        self._library.refresh()  # a file that has just come must not cost a start of its own
+        found = []
+        for tag in [*self._asks.favourites(), *map(tag_for, self._library)]:
+            try:
+                found.append(self.place(tag))
+            except SoftPromptError:
+                continue
+        return found
+
+    def _start(self, sidecar: Sidecar | None) -> None:
+        """Start the server anew, with this sidecar or none; the writer's own flags are kept."""
+        before = self._args.extra_flags
+        if sidecar is not None:
+            self._args.extra_flags = with_flags(before, sidecar.flags)
+        try:
+            self.base.stop()
+            self.base._start_server()
+            self.sidecar = sidecar
+        finally:
+            self._args.extra_flags = before
+
+    def _ask_now(self, path: str, asked: Mapping[str, Any]) -> Any:
+        """As `_ask`, while all others wait."""
+        post = type(self.base.session).post
+        return post(self.base.session, f"http://127.0.0.1:{self.base.port}{path}", json=dict(asked)).json()
+
+
+def with_flags(flags: str | None, more: Sequence[str]) -> str:
+    """The webui's `extra_flags` with ours behind; it knows two spellings, see its `LlamaServer._start_server`."""
+    name, path = more
+    own = (flags or "").strip().strip("\"'").strip()
+    if own and not own.startswith("-"):
+        if "," in path:
+            raise SoftPromptError(
+                f"the extra-flags of this model are written as 'flag=value,flag', in which the path {path} cannot "
+                "stand: write them as '--flag value'"
+            )
+        return f"{own},{name.removeprefix('--')}={path}"
+    return f"{own} {name} {shlex.quote(path)}".strip()
+
+
+def _refuse(args: Any) -> None:
+    if getattr(args, "ik", False):
+        raise UnsupportedModel(
+            "ik_llama.cpp (--ik) has not been tried with soft prompts: load the model with the llama.cpp loader itself"
+        )
+
+
+def _refuse_taken(args: Any, route: Route) -> None:
+    flags = str(getattr(args, "extra_flags", None) or "")
+    taken = getattr(args, "mmproj", None) not in (None, "None") or "mmproj" in flags
+    if route.way == "mmproj" and taken:
+        raise UnsupportedModel(
+            f"this model takes soft prompts in the place of a projector ({route.why}), and that place is taken by your "
+            "mmproj: load the model without it, and tags work"
+        )

@@ -1,0 +1,54 @@
+"""`with llama_server(model, flags) as address`: a real llama-server, where there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+FOUND = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server") or ""
+QUANTIZE = str(Path(FOUND or "llama-server").with_name("llama-quantize"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def llama_server(model: Path, flags: Sequence[str] = (), context: int = 256, parallel: int = 1) -> Iterator[str]:
+    """The address of one that is ready; its log stands beside the model where it ends early."""
+    port = free_port()
+    command = [FOUND, "--model", str(model), "--port", str(port), "--ctx-size", str(context * parallel)]
+    command += ["--parallel", str(parallel), "--threads", "1", "--threads-http", "4", "--no-warmup", *flags]
+    log = model.with_suffix(".log")
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait(process, address, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"llama-server ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+        try:
+            with urllib.request.urlopen(address + "/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError("llama-server was not ready within a minute")
