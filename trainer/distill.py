@@ -1,4 +1,4 @@
-"""`DistillLesson(reader, lore, rows=384)`: to think as if a long text stood in the context."""
+"""`DistillLesson(reader, lore, rows=768)`: to think as if a long text stood in the context."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DistillLesson(Lesson):
 
     @property
     def defaults(self) -> dict[str, Any]:
-        return {"tokens": max(16, len(self.words) // 10), "steps": 600, "batch": 16, "block": 112}
+        return {"tokens": max(16, len(self.words) // 10), "steps": 1000, "batch": 16, "block": 112}
 
     def fit(self, settings: Settings) -> int:
         longest = self.reader.longest

@@ -67,7 +67,7 @@ def add_train(commands: Any, run: Callable[[argparse.Namespace], int | None]) ->
     each.add_argument("source", nargs="+", metavar="LORE", help="the text: files or folders")
     each.add_argument("--questions", metavar="FILE", help="calls and responses about it, asked at the end")
     more = _common(each)
-    more.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes to learn from (384)")
+    more.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes to learn from (768)")
     each.set_defaults(run=run)
 
 

@@ -59,7 +59,7 @@ class Distill:
 
     source: str | Path | Lore
     questions: str | Path | None = None
-    rows: int = 384
+    rows: int = 768
 
     def lesson(self, reader: Reader) -> Lesson:
         lore = self.source if isinstance(self.source, Lore) else Lore.read(self.source, questions=self.questions)
