@@ -27,7 +27,7 @@ STEPS = (100, 400)
 """Of a style training; all else of it is as by default."""
 
 WRITTEN = 96
-"""Rows to learn from that the teacher writes here: a quarter of what it writes by default."""
+"""Rows to learn from that the teacher writes here, of which each costs what all do that it writes by default."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def _distillation(subject: Subject, keeper: _Timed) -> tuple[str, list[Piece]]:
     spent, rows = seconds(training.prepare), sum(parts_of(WRITTEN))
     learnt, looked, reported = parts_of(Distill.rows)
     # By default the validation part is larger than what was written here for it; its rows are like these.
-    costs = _costs(training, 8, training.lesson._train.batch(range(looked)))  # type: ignore[attr-defined]
+    alike = training.lesson._train  # type: ignore[attr-defined]
+    costs = _costs(training, 8, alike.batch([each % len(alike) for each in range(looked)]))
     teacher = [
         Piece("the teacher writes a row", keeper.spent / rows, learnt + looked + reported),
         Piece("what it thinks at a row is kept", (spent - keeper.spent) / rows, learnt + looked + reported),
