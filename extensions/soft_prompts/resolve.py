@@ -6,7 +6,7 @@ Here every reason why a tag cannot be used becomes an error with a name; hosts d
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -54,6 +54,7 @@ class Resolver:
         self._judge = Judge(view)
         self._warned: set[str] = set()
         self._texts: dict[str, SoftPrompt] = {}
+        self._words: dict[Hashable, list[int]] = {}
 
     def place(self, tag: Tag, carried: Mapping[str, SoftPrompt] | None = None) -> Slot:
         """The slot that `tag` means: from the text itself, then from the given prompts, then from the library.
@@ -63,7 +64,7 @@ class Resolver:
         if abs(tag.strength) > LARGEST_STRENGTH:
             raise InvalidTag(f"{tag.text or tag}: a strength lies between -4 and 4, 1 being the prompt as it is")
         prompt = self._choose(self._candidates(tag.name, carried or {}))
-        key = prompt.digest, tag.hundredths
+        key = _key(prompt, tag)
         return self._slots.find(key, tag) or self._slots.place(self._vectors(prompt, tag), tag, key)
 
     def fit(self, prompt: Described) -> Fit:
@@ -110,10 +111,15 @@ class Resolver:
         way = ". To take it all the same: attach(..., allow_strangers=True)" if strangers and self._hint else ""
         raise Misfit("; ".join(refusals) + way)
 
+    def words(self, key: Hashable) -> Sequence[int]:
+        """The token ids that say what the vectors of a slot's key say: those of a text as it is; else none."""
+        return self._words.get(key, ())
+
     def _embedded(self, prompt: TextPrompt) -> SoftPrompt:
         if prompt.digest not in self._texts:
-            vectors = self._view.embed(self._view.inner_ids(prompt.text))
-            self._texts[prompt.digest] = SoftPrompt(prompt.name, vectors)
+            ids = self._view.inner_ids(prompt.text)
+            found = self._texts[prompt.digest] = SoftPrompt(prompt.name, self._view.embed(ids))
+            self._words[_key(found, Tag(prompt.name))] = ids
         return self._texts[prompt.digest]
 
     def _vectors(self, prompt: SoftPrompt, tag: Tag) -> NDArray[np.float32]:
@@ -130,3 +136,8 @@ class Resolver:
         for start in range(0, self._view.rows, 8192):
             total += self._view.embed(range(start, min(start + 8192, self._view.rows))).sum(axis=0, dtype=np.float64)
         return (total / self._view.rows).astype(np.float32)
+
+
+def _key(prompt: SoftPrompt, tag: Tag) -> Hashable:
+    """Of the vectors that a tag means: content and strength."""
+    return prompt.digest, tag.hundredths

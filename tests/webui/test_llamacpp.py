@@ -129,7 +129,7 @@ MODES = ["chat", "chat-instruct", "instruct"]
 
 @pytest.mark.parametrize("mode", MODES)
 def test_chat(llama: Inside, mode: str) -> None:
-    if mode == "instruct" and llama.ours.current.served.route.way == "mmproj" and not llama.real:
+    if mode == "instruct" and llama.ours.current.served.route.way == "mmproj":
         pytest.skip("this template has no BOS, and llama.cpp puts one before every prompt with images")
     said = {
         tag: llama.reply(f"Tell me of the sea{tag}, please.", mode=mode, temperature=0) for tag in (LAMP, "<<sp:lamp>>")
@@ -137,6 +137,52 @@ def test_chat(llama: Inside, mode: str) -> None:
     assert said[LAMP].strip()
     assert said["<<sp:lamp>>"] == said[LAMP]
     assert [use.tokens for use in llama.ours.last.uses] == [len(llama.ours.library["lamp"])]
+
+
+def test_the_next_model_comes_up_with_its_prompts(llama: Inside) -> None:
+    name = llama.shared.model_name
+    llama.models.unload_model()
+    llama.shared.model, llama.shared.tokenizer = llama.models.load_model(name)
+    served, process = llama.ours.current.served, llama.shared.model.process.pid
+    assert served.sidecar is not None and served.tested == "passed its self-test"
+    assert llama.complete(BEFORE + "<<sp:lamp>>" + AFTER, temperature=0).strip()
+    assert llama.shared.model.process.pid == process and llama.said == []
+    assert llama.shared.args.extra_flags == EXACT
+
+
+def test_a_text_is_its_own_words(llama: Inside) -> None:
+    """No start, no rows: the first minute of who has no file yet."""
+    (llama.folder / "words.txt").write_text(LAMP, "utf-8")
+    llama.ours.library.refresh()
+    process = llama.shared.model.process.pid
+    plain = llama.complete(BEFORE + LAMP + AFTER, temperature=0)
+    assert llama.complete(BEFORE + "<<sp:words>>" + AFTER, temperature=0) == plain
+    assert llama.shared.model.process.pid == process
+    assert [use.tokens for use in llama.ours.last.uses] == [len(llama.ours.library["lamp"])]
+
+
+def test_a_server_that_does_not_start_with_them_starts_without(llama: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = llama.ours.current.served
+    module = sys.modules[type(served).__module__]
+
+    def broken(*args: Any, **options: Any) -> Any:
+        made = make(*args, **options)
+        made.path.write_bytes(b"GGUF, but not much of one")
+        return made
+
+    make = module.make  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "make", broken)
+    plain = llama.complete(BEFORE + AFTER, temperature=0)
+    assert llama.complete(BEFORE + "<<sp:lamp:0.77>>" + AFTER, temperature=0) == plain
+    assert any("does not start with soft prompts" in each for each in llama.said)
+    assert "failed its self-test" in llama.ours.desk.report()
+    for path in (llama.folder / ".llamacpp").glob("*.gguf"):
+        path.unlink()
+    monkeypatch.undo()
+    name = llama.shared.model_name
+    llama.models.unload_model()
+    llama.shared.model, llama.shared.tokenizer = llama.models.load_model(name)
+    assert llama.complete(BEFORE + "<<sp:lamp:0.77>>" + AFTER, temperature=0) != plain
 
 
 def test_pins(llama: Inside) -> None:

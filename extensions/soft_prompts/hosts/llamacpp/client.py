@@ -47,7 +47,7 @@ class Client:
         self.view = GgufView(self.model, lambda text: self.text.seams.inner(text))
         self.resolver = Resolver(self.view, self.slots, self.library, prompts, allow_strangers)
         self.text = Text(self.server.post, self.resolver, self.slots)
-        self.wire = Wire(self.slots, self.text)
+        self.wire = Wire(self.slots, self.text, self.resolver.words)
         self.sidecar: Sidecar | None = None
         self._folder = folder
         self._media = ""
@@ -86,14 +86,14 @@ class Client:
         """What is sent; raises UnknownPrompt and its like for a tag, and SoftPromptError for one with no room."""
         sidecar = self.sidecar or self.prepare()
         asked = {**options, "prompt": self.text.encode(prompt).ids}
-        lacking = [slot.tag for slot in self.wire.slots_of(asked) if slot.key not in sidecar.places]
+        lacking = [slot.tag for slot in self.wire.needed(asked["prompt"]) if slot.key not in sidecar.places]
         if lacking:
             raise SoftPromptError(
                 f"the server was started without {', '.join(map(str, lacking))}: prepare([...]) with all tags that you "
                 "use, and start it again"
             )
-        if self._media == "" and sidecar.way == "mmproj":
-            self._media = str(self.server.get("/props").get("media_marker", "<__media__>"))
+        if not self._media:
+            self.check()
         return self.wire.payload(asked, sidecar, self._media)
 
     def _all(self) -> list[str]:

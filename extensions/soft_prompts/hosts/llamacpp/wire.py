@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -13,28 +13,38 @@ from .text import Text
 
 
 class Wire:
-    """media: what a server calls the place of an image (/props); only a server with a projector has one."""
+    """words: the token ids of a slot's key where these say the same, see `Resolver.words`."""
 
-    def __init__(self, slots: Slots, text: Text) -> None:
+    def __init__(self, slots: Slots, text: Text, words: Callable[[Hashable], Sequence[int]]) -> None:
         self._slots = slots
         self._text = text
+        self._words = words
 
-    def slots_of(self, payload: Mapping[str, Any]) -> list[Slot]:
-        """What its prompt needs, each once; raises UnknownPlaceholder."""
-        found = {slot.key: slot for slot in map(self._slots.slot, placeholders(payload))}
-        return list(found.values())
+    def needed(self, ids: Sequence[int]) -> list[Slot]:
+        """What ids need of a sidecar, each once: a text is its own words. Raises UnknownPlaceholder."""
+        found = {slot.key: slot for slot in (self._slots.slot(each) for each in ids if each >= FIRST_ID)}
+        return [slot for key, slot in found.items() if not self._words(key)]
 
     def payload(self, asked: Mapping[str, Any], sidecar: Sidecar | None, media: str = "") -> dict[str, Any]:
         """The same request; ids of spare rows are banned from what it writes, with or without a tag in it."""
         payload = dict(asked)
-        if sidecar is None:
-            return payload
-        if any(placeholders(payload)):
-            ids = payload["prompt"]
-            payload["prompt"] = self._rows(ids, sidecar) if sidecar.way == "lora" else self._images(ids, sidecar, media)
-        if sidecar.banned:
+        prompt = payload.get("prompt")
+        if isinstance(prompt, list) and any(isinstance(each, int) and each >= FIRST_ID for each in prompt):
+            payload["prompt"] = prompt = [self._spelt(each) for each in prompt]
+            if sidecar is not None and any(each >= FIRST_ID for each in prompt):
+                made = self._rows(prompt, sidecar) if sidecar.way == "lora" else self._images(prompt, sidecar, media)
+                payload["prompt"] = made
+        if sidecar is not None and sidecar.banned:
             payload["logit_bias"] = [*(payload.get("logit_bias") or []), *([each, False] for each in sidecar.banned)]
         return payload
+
+    def _spelt(self, each: int) -> int:
+        """A placeholder of a text as the word that it stands for."""
+        if each < FIRST_ID:
+            return each
+        slot = self._slots.slot(each)
+        words = self._words(slot.key)
+        return words[each - slot.ids.start] if words else each
 
     def _rows(self, ids: Sequence[int], sidecar: Sidecar) -> list[int]:
         return [self._place(each, sidecar) if each >= FIRST_ID else each for each in ids]
@@ -69,10 +79,3 @@ class Wire:
     def _place(self, placeholder: int, sidecar: Sidecar) -> int:
         slot = self._slots.slot(placeholder)
         return sidecar.places[slot.key][placeholder - slot.ids.start]
-
-
-def placeholders(payload: Mapping[str, Any]) -> Iterator[int]:
-    """Those in the prompt of a request."""
-    prompt = payload.get("prompt")
-    if isinstance(prompt, list):
-        yield from (each for each in prompt if isinstance(each, int) and each >= FIRST_ID)

@@ -7,7 +7,6 @@ that needs one restarts it, once; until then nothing is changed. See `soft_promp
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from ..llamacpp.wire import Wire
 from ..wrapped import Wrapped
 from .budget import bos_of, rearranged, spans_of
 from .gate import Gate
+from .llama_start import Starts
 from .refused import plain, tags_of
 from .serving import Asks
 
@@ -50,7 +50,9 @@ class ServedLlama:
     read: what becomes of a text before its tags are looked for.
     """
 
-    def __init__(self, model: Any, args: Any, library: Library, asks: Asks, read: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, model: Any, args: Any, library: Library, asks: Asks, starts: Starts, read: Callable[[str], str] = str
+    ) -> None:
         _refuse(args)
         self.tokenizer = self.base = model
         self.file = GgufModel.open(Path(model.model_path))
@@ -58,14 +60,13 @@ class ServedLlama:
         _refuse_taken(args, self.route)
         self.kind = f"{self.file.name} ({self.file.architecture}, {self.file.kind})"
         self.verdicts: dict[Any, Any] = {}
-        self.sidecar: Sidecar | None = None
-        self._args, self._library, self._asks = args, library, asks
+        self._library, self._asks, self._starts = library, asks, starts
         self._slots = Slots(self.file.width)
         view = GgufView(self.file, lambda text: self._text.seams.inner(text))
         self._resolver = Resolver(view, self._slots, library)
         # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
         self._text = Text(self._ask, self._resolver, self._slots, lambda tag, problem: None)
-        self._wire = Wire(self._slots, self._text)
+        self._wire = Wire(self._slots, self._text, self._resolver.words)
         self._gate = Gate()
         self._lock = threading.RLock()
         self._given = threading.local()
@@ -83,6 +84,17 @@ class ServedLlama:
                 (model, "get_logits", self._logits),
             )
         ]
+
+        try:
+            self._try()
+        except SoftPromptError as problem:
+            self._refused = str(problem)
+            starts.start(model, None)
+
+    @property
+    def sidecar(self) -> Sidecar | None:
+        """What the server has now."""
+        return self._starts.sidecar(self.base)
 
     def serves(self, model: Any, tokenizer: Any) -> bool:
         """Whether this is the one."""
@@ -154,7 +166,9 @@ class ServedLlama:
             plainly = np.array([[each for each in row if each < FIRST_ID]], np.int64)
             return call(prompt, count, input_ids=plainly)
         head = self._head(row)
-        self._ensure([*row, *pins])
+        if self._ready([*row, *pins]) != [*row, *pins]:
+            plainly = np.array([[each for each in row if each < FIRST_ID]], np.int64)
+            return call(prompt, count, input_ids=plainly)
         found = call(prompt, count, input_ids=np.array([[*row[:head], *pins, *row[head:]]], np.int64))
         found = [*found[:head], *found[head + len(pins) :]]
         begins = {slot.ids.start for slot in self.reached(ids)}
@@ -238,32 +252,29 @@ class ServedLlama:
     def _ready(self, row: list[int]) -> list[int]:
         """The ids, once the server has what they stand for; without the soft ones where it cannot be brought to it."""
         try:
-            self._ensure(row)
+            self._ensure(self._wire.needed(row))
             return row
         except SoftPromptError as problem:
             tags = [self._slots.slot(row[start]).tag for start, _ in spans_of(row, self._slots.slot)[0]]
             self._asks.dropped(tags, str(problem))
             return [each for each in row if each < FIRST_ID]
 
-    def _ensure(self, row: Sequence[int]) -> None:
-        """Make sure that the server has what these ids stand for; else it is started anew, once for all."""
-        needed = {slot.key: slot for slot in (self._slots.slot(each) for each in row if each >= FIRST_ID)}
-        if all(self._has(key) for key in needed):
+    def _ensure(self, needed: Sequence[Slot]) -> None:
+        """Make sure that the server has these; else it is started anew, once for all."""
+        if not self._lacking(needed):
             return
         with self._lock:
             if self._refused:
                 raise UnsupportedModel(self._refused)
-            if lacking := [slot.tag for key, slot in needed.items() if not self._has(key)]:
-                self._restart(list(needed.values()), ", ".join(map(str, lacking)))
+            if lacking := self._lacking(needed):
+                self._restart(needed, ", ".join(str(slot.tag) for slot in lacking))
 
-    def _has(self, key: Any) -> bool:
-        return self.sidecar is not None and key in self.sidecar.places
+    def _lacking(self, needed: Sequence[Slot]) -> list[Slot]:
+        sidecar = self.sidecar
+        return [slot for slot in needed if sidecar is None or slot.key not in sidecar.places]
 
     def _restart(self, needed: Sequence[Slot], tags: str) -> None:
-        wanted = {slot.key: slot for slot in [*needed, *self._all()]}
-        sidecar = make(
-            self.file, [Wanted(slot.key, slot.vectors) for slot in wanted.values()], self._library.folder / FOLDER
-        )
+        sidecar = self._library_of(needed)
         if lacking := [slot.tag for slot in needed if slot.key not in sidecar.places]:
             raise UnsupportedModel(
                 f"{', '.join(map(str, lacking))}: together they need more than the {self.route.room} vectors that this "
@@ -273,38 +284,35 @@ class ServedLlama:
         self._asks.told(words)
         began = time.monotonic()
         with self._gate.alone():
-            self._start(sidecar)
             try:
-                probe(self._ask_now, sidecar, self.base.media_marker)
+                self._starts.start(self.base, sidecar)
+                self._try()
             except SoftPromptError as problem:
                 self._refused = str(problem)
-                self._start(None)
+                if self.sidecar is not None:
+                    self._starts.start(self.base, None)
                 raise
         self._seconds = time.monotonic() - began
         log.info("soft prompts: llama.cpp has %d soft prompts now, after %.1f s", len(sidecar.places), self._seconds)
 
-    def _all(self) -> list[Slot]:
-        """What else is put in: what is pinned or was used, then the whole library, as far as it fits."""
+    def _library_of(self, needed: Sequence[Slot]) -> Sidecar:
+        """What is needed now, then what is pinned or was used, then the whole library, as far as it fits."""
         self._library.refresh()  # a file that has just come must not cost a start of its own
-        found = []
+        wanted = {slot.key: slot for slot in needed}
         for tag in [*self._asks.favourites(), *map(tag_for, self._library)]:
             try:
-                found.append(self.place(tag))
+                slot = self.place(tag)
             except SoftPromptError:
                 continue
-        return found
+            if self._wire.needed(slot.ids[:1]):
+                wanted[slot.key] = slot
+        vectors = [Wanted(slot.key, slot.vectors) for slot in wanted.values()]
+        return make(self.file, vectors, self._library.folder / FOLDER)
 
-    def _start(self, sidecar: Sidecar | None) -> None:
-        """Start the server anew, with this sidecar or none; the writer's own flags are kept."""
-        before = self._args.extra_flags
-        if sidecar is not None:
-            self._args.extra_flags = with_flags(before, sidecar.flags)
-        try:
-            self.base.stop()
-            self.base._start_server()
-            self.sidecar = sidecar
-        finally:
-            self._args.extra_flags = before
+    def _try(self) -> None:
+        """Raises UnsupportedModel where the server does not do with its sidecar what it should."""
+        if self.sidecar is not None:
+            probe(self._ask_now, self.sidecar, self.base.media_marker)
 
     def _ask_now(self, path: str, asked: Mapping[str, Any]) -> Any:
         """As `_ask`, while all others wait."""
@@ -312,18 +320,27 @@ class ServedLlama:
         return post(self.base.session, f"http://127.0.0.1:{self.base.port}{path}", json=dict(asked)).json()
 
 
-def with_flags(flags: str | None, more: Sequence[str]) -> str:
-    """The webui's `extra_flags` with ours behind; it knows two spellings, see its `LlamaServer._start_server`."""
-    name, path = more
-    own = (flags or "").strip().strip("\"'").strip()
-    if own and not own.startswith("-"):
-        if "," in path:
-            raise SoftPromptError(
-                f"the extra-flags of this model are written as 'flag=value,flag', in which the path {path} cannot "
-                "stand: write them as '--flag value'"
-            )
-        return f"{own},{name.removeprefix('--')}={path}"
-    return f"{own} {name} {shlex.quote(path)}".strip()
+def planned(model: Any, args: Any, library: Library, favourites: Sequence[Tag]) -> Sidecar:
+    """The sidecar for a model that is about to be started, of all that needs no tokenizer; raises SoftPromptError."""
+    _refuse(args)
+    file = GgufModel.open(Path(model.model_path))
+    _refuse_taken(args, route_of(file))
+    resolver = Resolver(GgufView(file, _no_tokenizer), Slots(file.width), library)
+    library.refresh()
+    wanted = {}
+    for tag in [*favourites, *map(tag_for, library)]:
+        try:
+            slot = resolver.place(tag)
+        except SoftPromptError:
+            continue
+        wanted[slot.key] = Wanted(slot.key, slot.vectors)
+    if not wanted:
+        raise SoftPromptError("the library holds none for this model")
+    return make(file, list(wanted.values()), library.folder / FOLDER)
+
+
+def _no_tokenizer(text: str) -> list[int]:
+    raise UnsupportedModel("a text is its own words, and needs no vectors")
 
 
 def _refuse(args: Any) -> None:

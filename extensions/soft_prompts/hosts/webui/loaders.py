@@ -7,12 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import SoftPromptError
 from ...library import Library
 from .refused import Refused
 from .serving import Asks, Serves
+
+if TYPE_CHECKING:
+    from .llama_start import Starts
 
 log = logging.getLogger("textgen")
 
@@ -54,6 +57,7 @@ class Current:
         self._read = read
         self._lock = threading.RLock()
         self._gates: list[Refused] = []
+        self._starts: Starts | None = None
         self._on = True
 
     @property
@@ -88,6 +92,9 @@ class Current:
             if self.served is not None:
                 self.served.close()
             self._forget()
+            if self._starts is not None:
+                self._starts.remove()
+                self._starts = None
 
     def _forget(self) -> None:
         # No hook is taken off: a generation may still run on the old model, and the model is on its way out. Without
@@ -126,10 +133,22 @@ class Current:
         if type(model).__name__ == LLAMA:
             from .llamacpp import ServedLlama
 
-            return ServedLlama(model, self._shared.args, self._library, self._asks, self._read)
+            starts = self._starts_of(type(model))
+            return ServedLlama(model, self._shared.args, self._library, self._asks, starts, self._read)
         from .transformers import Served
 
         return Served(model, tokenizer, self._library, self._read)
+
+    def _starts_of(self, server: type) -> Starts:
+        """From the first model of this loader on, the next ones come up with their soft prompts."""
+        from .llama_start import Starts
+        from .llamacpp import planned
+
+        if self._starts is None:
+            args, library, asks = self._shared.args, self._library, self._asks
+            self._starts = Starts(server, args, lambda model: planned(model, args, library, asks.favourites()))
+            self._starts.install()
+        return self._starts
 
     def _gate(self) -> None:
         """One gate in front of a served tokenizer exactly while soft prompts are off."""

@@ -1,8 +1,8 @@
 """`python install.py webui FOLDER`: soft prompts in a text-generation-webui. The same line again updates them.
 
-Puts the extension into user_data/extensions/soft_prompts, adds watchdog to the webui's own Python if it is missing,
-enables the extension in user_data/settings.yaml and makes user_data/soft_prompts, the folder for soft prompts. Nothing
-else changes, and --uninstall takes exactly this back. Soft prompts stay.
+Puts the extension into user_data/extensions/soft_prompts, adds watchdog and gguf to the webui's own Python if they are
+missing, enables the extension in user_data/settings.yaml and makes user_data/soft_prompts, the folder for soft prompts.
+Nothing else changes, and --uninstall takes exactly this back. Soft prompts stay.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import enabling, files, packages, place
+from .adding import add_packages, loaders, remove_packages
 from .failure import ByHand, Failure, shown
 from .files import NAME, Record
-from .steps import Webui, add_packages, disable, enable, make, put, remove_packages, take
+from .steps import Webui, disable, enable, make, put, take
 
 # Standard library only, and no import of soft_prompts: install.py loads this folder by its path, in any Python.
 __all__ = ["ByHand", "Failure", "enabling", "files", "main", "packages", "place"]
@@ -95,9 +96,9 @@ def install(webui: Webui, options: argparse.Namespace) -> int:
         lambda: enable(webui, record, python, say),
         note=lambda: record.write(webui.user_data),
     )
-    if lacking := [name for name in ("torch", "transformers") if name not in has.packages]:
-        say("note", f"this webui has no {' and no '.join(lacking)}, as portable builds have none: tags do not work in")
-        say("", "it yet, and are left out of what the model reads. A full installation of the webui has both.")
+    now = packages.inspect(python)
+    for number, line in enumerate(loaders(has if isinstance(now, str) else now)):
+        say("" if number else "note", line)
     print("To take it all back, type this line:")
     print(" ", undo(webui, own, options))
     print(f"Soft prompts go into {webui.library}")

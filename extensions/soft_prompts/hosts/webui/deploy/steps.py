@@ -1,4 +1,4 @@
-"""`put`, `add_packages`, `make`, `enable` and their opposites: the steps of an installation, noted in the record."""
+"""`put`, `make`, `enable` and their opposites: the steps of an installation, noted in the record."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import enabling, files, packages, place
+from . import enabling, files, place
 from .failure import ByHand, Failure, shown
 from .files import NAME, Record
-from .packages import Inventory
 
 Say = Callable[[str, str], None]
 BACKUP = ".before-soft-prompts"
@@ -142,73 +141,6 @@ def make(webui: Webui, record: Record, folder: Path, say: Say | None = None) -> 
         folder.mkdir(parents=True)
     if say:
         say("library", f"{folder}{', made' if made else ''}: the folder for your soft prompts")
-
-
-# ---- packages
-
-
-def add_packages(webui: Webui, record: Record, python: Path, has: Inventory, say: Say) -> None:
-    """Only what is missing. Without numpy nothing works; without watchdog the folder is looked at again and again."""
-    wanted = (webui.checkout / "requirements.txt").read_text("utf-8").split()
-    missing = [name for name in wanted if name not in has.packages]
-    if not missing:
-        return say("packages", f"{' and '.join(f'{name} {has.packages[name]}' for name in wanted)} are there")
-    say("pip", f"is asked for {' and '.join(missing)} ...")
-    reason = without_pip(python, has) or packages.add(python, [packages.pinned(webui.folder, name) for name in missing])
-    after = packages.inspect(python)
-    if isinstance(after, str):
-        raise Failure(f"{python} ran before pip was asked to add {' and '.join(missing)}, and now does not: {after}")
-    added = {name: after.packages[name] for name in missing if name in after.packages}
-    record.packages.setdefault(str(python), {}).update(added)
-    if changes := has.changes(after, missing):
-        raise ByHand(
-            f"PACKAGES OF THE WEBUI CHANGED, which must not be: {'; '.join(changes)}.\nRun the webui's update_wizard, "
-            f"or put them back with {shown(python)} -m pip install NAME==VERSION, and please report this."
-        )
-    if added:
-        words = " and ".join(f"{name} {version}" for name, version in added.items())
-        say("packages", f"{words} added; the other {len(has.packages)} are as before")
-    if "numpy" in missing and "numpy" not in added:
-        raise ByHand(f"numpy is missing in {python}, and without it the extension does not load: {reason}")
-    if missing := [name for name in missing if name not in added]:
-        say("packages", f"no {' and '.join(missing)}: {reason}.")
-        say(
-            "",
-            "All works without it: the folder is looked at again and again instead. The same line tries once more.",
-        )
-
-
-def without_pip(python: Path, has: Inventory) -> str:
-    return "" if "pip" in has.packages else f"that Python has no pip ({shown(python)} -m ensurepip would give it one)"
-
-
-def remove_packages(webui: Webui, record: Record, say: Say) -> None:
-    """Takes back what was added, where it is still the same and nobody else needs it."""
-    for python, added in record.packages.items():
-        has = packages.inspect(Path(python))
-        if isinstance(has, str):
-            if added:
-                say("packages", f"{python} does not run any more; nothing to take back there")
-            continue
-        ours = [name for name, version in added.items() if has.packages.get(name) == version]
-        users = {name: [*has.users_of(name), *extensions_that_need(webui, name)] for name in ours}
-        for name in [name for name in ours if users[name]]:
-            say("kept", f"{name}, because {' and '.join(users[name])} may need it")
-        if free := [name for name in ours if not users[name]]:
-            reason = packages.remove(Path(python), free)
-            say("kept" if reason else "removed", f"{' and '.join(free)} {'in' if reason else 'from'} {python}" + reason)
-
-
-def extensions_that_need(webui: Webui, name: str) -> list[str]:
-    """Other extensions of the webui whose list of requirements names a package."""
-    found = []
-    for each in webui.extensions():
-        list_ = each / "requirements.txt"
-        if list_.is_file() and not files.is_checkout(each):
-            lines = list_.read_text("utf-8", "replace").splitlines()
-            if any(packages.normal(line).startswith(name) for line in lines):
-                found.append(f"the extension {each.name}")
-    return found
 
 
 # ---- settings.yaml
