@@ -38,9 +38,14 @@ def test_installed_and_uninstalled(machine: Machine, capsys: Any) -> None:
     }
     assert machine.settings() == "default_extensions:\n- soft_prompts\n"
     assert (machine.user_data / "soft_prompts").is_dir()
-    assert machine.has == {**had, "watchdog": "6.0.0"}
-    assert machine.asked[0][-1] == "watchdog" and "--no-deps" in machine.asked[0]
-    for word in ("watchdog 6.0.0 added; the other 4 are as before", "8 of 8 files", str(machine.python), "--uninstall"):
+    assert machine.has == {**had, "watchdog": "6.0.0", "gguf": "0.19.0"}
+    assert machine.asked[0][-2:] == ["watchdog", "gguf"] and "--no-deps" in machine.asked[0]
+    for word in (
+        "watchdog 6.0.0 and gguf 0.19.0 added; the other 4 are as before",
+        "8 of 8 files",
+        str(machine.python),
+        "--uninstall",
+    ):
         assert word in said
     machine.run("--uninstall")
     assert tree(machine.webui) == before
@@ -64,9 +69,18 @@ def test_the_last_lines_say_how_to_go_on_and_how_to_go_back(machine: Machine, tm
     machine.run("--user-data-dir", str(elsewhere), "--uninstall")
 
 
-def test_a_portable_build_is_told_before_it_is_tried(machine: Machine, capsys: Any) -> None:
+def test_a_portable_build_is_told_what_tags_work_with(machine: Machine, capsys: Any) -> None:
+    machine.never = {"gguf"}
     machine.run()
-    assert "no torch and no transformers, as portable builds have none" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no torch and no transformers, as portable builds have none" in said
+    assert "without gguf tags do not work in it" in said and "tags work on GGUF models" not in said
+    machine.never = set()
+    machine.run()
+    assert "tags work on GGUF models, with the llama.cpp loader" in capsys.readouterr().out
+    machine.has |= {"torch": "2.9.1", "transformers": "5.6"}
+    machine.run()
+    assert "portable builds" not in capsys.readouterr().out
 
 
 def test_what_is_left_by_hand_is_the_last_word(machine: Machine, capsys: Any) -> None:
@@ -198,18 +212,44 @@ def test_without_pip_or_network_it_goes_on(machine: Machine, capsys: Any) -> Non
     machine.fails = "WARNING: Retrying\nNewConnectionError\nERROR: No matching distribution found for watchdog"
     machine.run()
     said = capsys.readouterr().out
-    assert "no watchdog: pip reached no package index" in said and "All works without it" in said
+    assert "no watchdog and no gguf: pip reached no package index" in said
+    assert "Without watchdog the folder is looked at again and again instead" in said
+    assert "Without gguf tags work with the Transformers loader, but not on GGUF models with llama.cpp." in said
+    assert len(machine.asked) == 1, "who has no connection waits for it once"
     assert machine.settings()
     del machine.has["pip"]
     machine.run()
-    assert f'no watchdog: that Python has no pip ("{machine.python}" -m ensurepip' in capsys.readouterr().out
+    assert (
+        f'no watchdog and no gguf: that Python has no pip ("{machine.python}" -m ensurepip' in capsys.readouterr().out
+    )
     machine.fails, machine.has["pip"] = "", "25"
     machine.run()
-    assert "watchdog" in machine.has, "the same line tries again"
+    assert {"watchdog", "gguf"} <= machine.has.keys(), "the same line tries again"
+
+
+@pytest.mark.parametrize("never", ["watchdog", "gguf"])
+def test_one_that_cannot_be_had_does_not_keep_the_other_out(machine: Machine, capsys: Any, never: str) -> None:
+    before, had = tree(machine.webui), dict(machine.has)
+    machine.never = {never}
+    machine.run()
+    said = capsys.readouterr().out
+    (other,) = {"watchdog", "gguf"} - {never}
+    assert other in machine.has and never not in machine.has
+    assert f"no {never}: No matching distribution found." in said and f"Without {other}" not in said
+    machine.run("--uninstall")
+    assert machine.has == had and tree(machine.webui) == before
+
+
+def test_what_is_there_stays_as_it_is(machine: Machine, capsys: Any) -> None:
+    machine.has |= {"watchdog": "4", "gguf": "0.10"}
+    machine.run()
+    assert "numpy 2.2.6, watchdog 4 and gguf 0.10 are there" in capsys.readouterr().out and not machine.asked
+    machine.run("--uninstall")
+    assert machine.has["gguf"] == "0.10"
 
 
 def test_no_package_of_the_webui_may_change(machine: Machine, capsys: Any) -> None:
-    machine.pip = {"watchdog": "6.0.0", "numpy": "2.4.0", "idna": "3"}
+    machine.pip |= {"numpy": "2.4.0", "idna": "3"}
     machine.run(code=1)
     said = capsys.readouterr().out
     assert "PACKAGES OF THE WEBUI CHANGED" in said
@@ -221,9 +261,9 @@ def test_a_missing_numpy_comes_as_the_webui_pins_it(machine: Machine, capsys: An
     machine.fails = "ERROR: disk"
     machine.run(code=1)
     assert "numpy is missing in" in capsys.readouterr().out
-    machine.fails, machine.pip = "", {"watchdog": "6", "numpy": "2.2.6"}
+    machine.fails, machine.pip["numpy"] = "", "2.2.6"
     machine.run()
-    assert machine.asked[-1][-2:] == ["numpy==2.2.*", "watchdog"]
+    assert machine.asked[-1][-3:] == ["numpy==2.2.*", "watchdog", "gguf"]
 
 
 @pytest.mark.parametrize("who", ["a package", "an extension", "another version"])

@@ -58,8 +58,9 @@ class Machine:
         self.python = self.environment(self.webui / "venv")
         self.has = {"numpy": "2.2.6", "pip": "25.0", "gradio": "4.37.2", "pyyaml": "6.0"}
         self.needs: dict[str, list[str]] = {}
-        self.pip = {"watchdog": "6.0.0"}
+        self.pip = {"watchdog": "6.0.0", "gguf": "0.19.0"}
         self.fails = ""
+        self.never: set[str] = set()
         self.asked: list[list[str]] = []
         self.dead: set[Path] = set()
         self.yaml = True
@@ -97,10 +98,11 @@ class Machine:
             done = subprocess.run([sys.executable, *arguments], input=told, capture_output=True, encoding="utf-8")
             return done.returncode, done.stdout, done.stderr
         self.asked.append(arguments[2:])
-        if self.fails:
-            return 1, "", self.fails
+        if self.fails or self.never.intersection(arguments):
+            return 1, "", self.fails or "ERROR: No matching distribution found"
         if "install" in arguments:
-            self.has = {**self.has, **self.pip}
+            unasked = {"watchdog", "gguf"}.difference(arguments)
+            self.has = {**self.has, **{name: self.pip[name] for name in self.pip.keys() - unasked}}
         else:
             self.has = {name: version for name, version in self.has.items() if name not in arguments[3:]}
         return 0, "", ""

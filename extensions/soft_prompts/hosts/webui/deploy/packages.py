@@ -30,6 +30,7 @@ print(json.dumps({"version": sys.version.split()[0], "packages": found, "needs":
 NO_NETWORK = (
     r"name resolution|getaddrinfo|ConnectionError|NameResolution|[Tt]imed out|unreachable|Proxy|SSL|CERTIFICATE"
 )
+NO_INDEX = "pip reached no package index; check the connection, or behind a proxy set the variable HTTPS_PROXY"
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,21 @@ def pinned(webui: Path, name: str) -> str:
 
 
 def add(python: Path, requirements: list[str]) -> str:
-    """Installs these alone; the reason if it fails. Only ready-made wheels: a writer's machine has no compiler."""
+    """Installs these alone; the reason if it fails. One that cannot be had does not keep the others out."""
+    reason = install(python, requirements)
+    if not reason or reason == NO_INDEX or len(requirements) == 1:
+        return reason
+    return "; ".join(filter(None, (install(python, [each]) for each in requirements)))
+
+
+def install(python: Path, requirements: list[str]) -> str:
+    """All of these or none. Only ready-made wheels: a writer's machine has no compiler."""
     pip = ["-m", "pip", "install", "--no-deps", "--only-binary", ":all:", "--retries", "2", "--no-warn-script-location"]
     code, out, err = ask(python, [*pip, *requirements])
     if code == 0:
         return ""
     if re.search(NO_NETWORK, out + err):
-        return "pip reached no package index; check the connection, or behind a proxy set the variable HTTPS_PROXY"
+        return NO_INDEX
     lines = [line for line in (out + "\n" + err).splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith(("ERROR", "error"))]
     return (errors or lines or ["pip failed without a word"])[0].strip()
