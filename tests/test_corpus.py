@@ -174,6 +174,7 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "book"
     names = ["chapter 10.md", "chapter 2.txt", "Chapter 1.MD", "b/1.markdown", ".hidden.txt", ".git/a.txt", "a.docx"]
+    names.append("b/book.training/report.md")
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"This is {name}.\n", "utf-8")

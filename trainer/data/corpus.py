@@ -31,8 +31,8 @@ class Corpus:
         """The text of a file, a folder or a dataset, or of several; raises InvalidFile.
 
         Plain text (`.txt`, `.md`) stands as it is. In a folder all such files and datasets are read, in their order;
-        hidden ones and links are passed over. Datasets are `.json` or `.jsonl` as the webui trains with; see
-        `datasets.py`. Each file and each item of a dataset is a story of its own.
+        hidden ones, links and reports of trainings are passed over. Datasets are `.json` or `.jsonl` as the webui
+        trains with; see `datasets.py`. Each file and each item of a dataset is a story of its own.
         """
         return cls("\n***\n".join(texts.read(path, *more)))
 

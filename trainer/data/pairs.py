@@ -13,6 +13,10 @@ from . import reading
 
 SHAPE = '[{"call": " Emma wears", "response": " a black suit"}]'
 _END_MARKS = " .!?…:;,。！？、"  # noqa: RUF001
+_BOOK = (
+    "it is a lorebook, whose entries are texts and no calls: save these texts in a file, and type "
+    "`soft-prompts train distill FILE`"
+)
 _LISTED = 6
 """Numbers of items that a note names; the rest is counted."""
 
@@ -92,7 +96,7 @@ def note(items: list[Item], words: str, label: str = "item") -> str:
 
 def _items(number: int, value: Any) -> Iterator[Item]:
     if not isinstance(value, dict):
-        raise InvalidFile(f"it is {reading.found(value)}, and no pair like {SHAPE[1:-1]}")
+        raise InvalidFile(_other(value))
     held_out = value.get("held_out", False)
     if not isinstance(held_out, bool):
         raise InvalidFile(f'its "held_out" is {reading.found(held_out)}; write true or false')
@@ -104,7 +108,8 @@ def _items(number: int, value: Any) -> Iterator[Item]:
 def _call(value: dict[str, Any]) -> str:
     call = value.get("call")
     if "call" not in value:
-        raise InvalidFile(f'it has no "call": it is {reading.found(value)}')
+        book = isinstance(value.get("entries"), list | dict)
+        raise InvalidFile(_BOOK if book else f'it has no "call": {_other(value)}')
     if not isinstance(call, str) or not call.strip():
         raise InvalidFile(f'its "call" is {_what(call)}; write what the answer is to follow')
     return reading.whole(call)
@@ -113,12 +118,16 @@ def _call(value: dict[str, Any]) -> str:
 def _responses(value: dict[str, Any], call: str) -> list[str]:
     given = [value[field] for field in ("response", "responses") if field in value]
     if not given:
-        raise InvalidFile(f'its call {call!r} has no "response": it is {reading.found(value)}')
+        raise InvalidFile(f'its call {call!r} has no "response": {_other(value)}')
     answers = [each for part in given for each in (part if isinstance(part, list) else [part])]
     for answer in answers or [[]]:
         if not isinstance(answer, str) or not answer.strip():
             raise InvalidFile(f"the answer to its call {call!r} is {_what(answer)}; write it, or take the item out")
     return [reading.whole(each) for each in answers]
+
+
+def _other(value: Any) -> str:
+    return f"it is {reading.found(value)}, and no pair like {SHAPE[1:-1]}"
 
 
 def _what(value: Any) -> str:

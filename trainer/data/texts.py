@@ -15,6 +15,8 @@ from .reading import decode, items
 DATASETS = (".json", ".jsonl")
 ENDINGS = (".txt", ".md", ".markdown", *DATASETS)
 """What is read in a folder. A file that is named itself may end in anything, and is plain text if not JSON."""
+OWN = ".training"
+"""How the folders end that trainings make: a report is no text to learn from."""
 BREAK = re.compile(r"^[ \t]*(?:\*{3,}|(?:\* ){2,}\*|⁂)[ \t]*$", re.MULTILINE)
 """The line that ends a story."""
 _NUMBER = re.compile(r"(\d+)")
@@ -70,7 +72,7 @@ def _files(path: str | os.PathLike[str]) -> list[Path]:
     top = _real(path)
     names: list[str] = []
     for place, folders, files in os.walk(top, onerror=_refuse):
-        folders[:] = [name for name in folders if _lies_in(place, name)]
+        folders[:] = [name for name in folders if _lies_in(place, name) and not name.endswith(OWN)]
         names += [
             os.path.relpath(os.path.join(place, name), top)
             for name in files
