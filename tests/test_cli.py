@@ -71,6 +71,8 @@ def test_errors_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -
         (("show", "cut"), "cut short"),
         (("try", "noir", "x", "--model", folder / "none"), "there is no folder .*none"),
         (("try", "nor"), "did you mean 'noir'"),
+        (("try", "nobody", "--model", folder / "none"), "no soft prompt 'nobody'"),
+        (("try", "books/noir.safetensors"), "did you mean 'noir'"),
         (("try", "noir"), "4 wide, but this model embeds tokens"),
         (("try", "note", "--strength", "9"), "between -4 and 4"),
         (("try", "note", "--strength", "nan"), "between -4 and 4"),
@@ -81,6 +83,22 @@ def test_errors_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -
         assert err.startswith("soft-prompts: ")
         assert re.search(message, err)
         assert "Traceback" not in err
+
+
+def test_a_word_that_nobody_knows_is_told_of_by_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (
+        ("train finetune x --stpes 5", "finetune: error: unrecognized arguments: --stpes 5; did you mean --steps?"),
+        ("train finetune x --quite-else", "unrecognized arguments: --quite-else"),
+        ("train world-info x --rows 4", "train world-info: error: unrecognized arguments: --rows 4"),
+        ("try noir Once upon a time", "try: error: unrecognized arguments: upon a time; put quotes around"),
+        ("trian finetune x", "soft-prompts: error: argument COMMAND: invalid choice: 'trian'"),
+        ("train", "soft-prompts train --help lists all"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(words.split())
+        err = capsys.readouterr().err
+        assert ended.value.code == 2
+        assert message in err and "--help lists all that it takes\n" in err
 
 
 def test_try_shows_both(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

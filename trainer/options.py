@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..formats import load, load_any
 from ..library import Library
@@ -43,6 +44,25 @@ class Words(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=28, **options)
 
 
+class Parser(ArgumentParser):
+    """The command that does not know a word says so itself, guesses what was meant, and says where all are listed."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}{self._meant(rest[0])}")
+        return found, rest
+
+    def error(self, message: str) -> NoReturn:
+        super().error(f"{message}\n{self.prog} --help lists all that it takes")
+
+    def _meant(self, word: str) -> str:
+        if not word.startswith("-"):
+            return "; put quotes around words that belong together, and files side by side"
+        near = get_close_matches(word.partition("=")[0], self._option_string_actions, 1)
+        return f"; did you mean {near[0]}?" if near else ""
+
+
 def add_train(commands: Any, run: Callable[[argparse.Namespace], int | None]) -> None:
     """`train KIND ...`, one parser a kind."""
     train = commands.add_parser("train", help="make a soft prompt from a text, from facts or from a long lore")
@@ -50,23 +70,24 @@ def add_train(commands: Any, run: Callable[[argparse.Namespace], int | None]) ->
 
     each = _kind(kinds, "finetune", ["fine-tune", "style"], "TEXT [TEXT ...]", "how a text is written: a style")
     each.add_argument("source", nargs="+", metavar="TEXT", help="text files, folders of them, or datasets in JSON")
-    _common(each)
+    _common(each, "20", 300)
     each.set_defaults(run=run)
 
     each = _kind(
         kinds, "world-info", ["worldinfo", "world_info"], "FACTS", "what is to be said where something comes up"
     )
-    each.add_argument("source", metavar="FACTS", help='JSON: [{"call": " Emma wears", "response": " a black suit"}]')
+    shape = 'JSON: [{"call": " Emma wears", "response": " a black suit"}]'
+    each.add_argument("source", nargs="+", metavar="FACTS", help=shape)
     each.add_argument("--held-out", metavar="FILE", help="calls that are asked at the end, but not trained on")
     each.add_argument("--lore", metavar="FILE", help="the same facts as a text, to compare with")
-    more = _common(each)
+    more = _common(each, "24", 400)
     more.add_argument("--keep", type=_share, metavar="N", help="how much unrelated text is to stay as it is (1)")
     each.set_defaults(run=run)
 
     each = _kind(kinds, "distill", ["distil"], "LORE [LORE ...]", "what a long text says, in a tenth of its tokens")
     each.add_argument("source", nargs="+", metavar="LORE", help="the text: files or folders")
     each.add_argument("--questions", metavar="FILE", help="calls and responses about it, asked at the end")
-    more = _common(each)
+    more = _common(each, "a tenth of the text's", 600)
     more.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes to learn from (768)")
     each.set_defaults(run=run)
 
@@ -149,12 +170,12 @@ def _kind(kinds: Any, name: str, aliases: list[str], sources: str, words: str) -
     )
 
 
-def _common(each: ArgumentParser) -> Any:
-    """What all kinds share; the group for what one seldom needs."""
+def _common(each: ArgumentParser, tokens: str, steps: int) -> Any:
+    """What all kinds share; the group for what one seldom needs. tokens and steps: what is taken otherwise."""
     each.add_argument("--model", help=MODEL)
     each.add_argument("--name", help="of the soft prompt, as tags say it (default: the file's)")
-    each.add_argument("--tokens", type=positive, metavar="N", help="of context that it will cost; 20 to 64 serve")
-    each.add_argument("--steps", type=positive, metavar="N", help="how long it is trained; a few hundred serve")
+    each.add_argument("--tokens", type=positive, metavar="N", help=f"of context that it will cost ({tokens})")
+    each.add_argument("--steps", type=positive, metavar="N", help=f"how long it is trained, at most ({steps})")
     each.add_argument(
         "--output", "--folder", default=FOLDER, metavar="FOLDER", help="the library (default: %(default)s)"
     )
@@ -201,7 +222,7 @@ def _more_than_none(text: str) -> float:
 
 
 def _share(text: str) -> float:
-    return 0.0 if text.strip() in ("0", "0.0") else _more_than_none(text)
+    return 0.0 if text.strip("0 ") in ("", ".") else _more_than_none(text)
 
 
 def find(name: str, folder: str) -> Prompt:

@@ -23,7 +23,7 @@ from .library import Entry, Library
 from .prompt import Prompt, SoftPrompt
 from .tags import LARGEST_STRENGTH, name_problem, tag_for
 from .terminal import columns, table
-from .trainer.options import FOLDER, Words, add_eval, add_field_test, add_model, add_train, find, positive
+from .trainer.options import FOLDER, Parser, Words, add_eval, add_field_test, add_model, add_train, find, positive
 
 Run = Callable[[argparse.Namespace], "int | None"]
 
@@ -56,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its arguments; `run` is what it does."""
-    whole = argparse.ArgumentParser(
+    whole = Parser(
         prog="soft-prompts",
         formatter_class=Words,
         description="Soft prompts for language models: a style, a world or a lore in a few tokens of context.",
         epilog="soft-prompts COMMAND --help says more of each.",
     )
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--folder", default=FOLDER, help=f"the library's folder (default: {FOLDER})")
 
     each = commands.add_parser(
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=Words,
         help="a file with which llama.cpp uses soft prompts on a GGUF model",
     )
-    each.add_argument("names", nargs="+", metavar="NAME", help="names in the library, or tags with a strength")
+    each.add_argument("names", nargs="+", metavar="NAME", help="names in the library, noir or noir:0.5, or tags")
     each.add_argument("--gguf", required=True, help="the model's file, the first one where it has several")
     each.add_argument("--output", help="a file or a folder (default: the model's folder)")
     each.add_argument("--json", action="store_true", help="as a JSON object")
@@ -142,7 +142,8 @@ def _list(options: argparse.Namespace) -> None:
     elif entries:
         print(table([("name", "tokens", "width", "made for", "remark"), *map(_row, entries)]))
     else:
-        print(f"{options.folder} holds no soft prompts yet: put a .safetensors or .txt file there")
+        ways = "put a .safetensors or .txt file there, or make one: soft-prompts train --help"
+        print(f"{options.folder} holds no soft prompts yet: {ways}")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -179,6 +180,7 @@ def _neighbours(options: argparse.Namespace, prompt: Prompt) -> list[Any]:
 
 def _try(options: argparse.Namespace) -> None:
     start = _start(options.name, options.strength)
+    Library(options.folder)[options.name]  # nobody waits for a model to be told that there is no such name
     asking, sample = _brought(".trainer.asking"), _brought(".hosts.hf.sample")
     model, tokenizer = asking.opened(options)
     heat = 0.0 if options.greedy else 0.7

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from .entry import Entry, describe, refused, shadowed
@@ -75,7 +75,13 @@ class _Listing:
                 self.guesses.clear()
             matches = difflib.get_close_matches(name.casefold(), self.folded, n=2 * count, cutoff=0.6)
             known = self.guesses[name, count] = list(dict.fromkeys(self.folded[match] for match in matches))[:count]
-        return known
+        return known or self._without_folder(name)
+
+    def _without_folder(self, name: str) -> list[str]:
+        """What `soft_prompts/noir.safetensors` means, as a command line completes it."""
+        path = PurePath(name)
+        meant = self.folded.get((path.stem if path.suffix in READABLE else path.name).casefold())
+        return [] if meant is None else [meant]
 
 
 class Library(Mapping[str, Prompt]):
