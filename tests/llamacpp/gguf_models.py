@@ -29,16 +29,23 @@ NORMAL, UNKNOWN, CONTROL, UNUSED, BYTE = 1, 2, 3, 5, 6
 
 
 def write_gguf(
-    path: Path, model: Any, tokenizer: Any, kind: str = "F32", unused: int = 0, untie: bool = False, **values: Any
+    path: Path,
+    model: Any,
+    tokenizer: Any,
+    kind: str = "F32",
+    unused: int = 0,
+    reserved: int = 0,
+    untie: bool = False,
+    **values: Any,
 ) -> Path:
-    """unused: rows at the vocabulary's end that are marked as such (the model must have them); untie: write the output
-    table as well; values: keys of the file to overwrite."""
+    """unused, reserved: rows at the vocabulary's end (the model must have them) that are marked as such, or called as
+    Llama 3 calls them; untie: write the output table as well; values: keys of the file to overwrite."""
     config = model.config.get_text_config()
     architecture = ARCHITECTURES[config.model_type]
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
     writer.add_name("tiny " + config.model_type)
     _shape(writer, config)
-    _vocabulary(writer, tokenizer, config.vocab_size, unused)
+    _vocabulary(writer, tokenizer, config.vocab_size, unused, reserved)
     for key, value in values.items():
         writer.add_key_value(key, value, gguf.GGUFValueType.STRING)
     names = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
@@ -104,7 +111,7 @@ def _shape(writer: Any, config: Any) -> None:
         writer.add_final_logit_softcapping(config.final_logit_softcapping)
 
 
-def _vocabulary(writer: Any, tokenizer: Any, rows: int, unused: int) -> None:
+def _vocabulary(writer: Any, tokenizer: Any, rows: int, unused: int, reserved: int) -> None:
     """Byte-level BPE as "gpt2", everything else of BPE as sentencepiece's "llama"."""
     built = json.loads(tokenizer.backend_tokenizer.to_str())
     ids = sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
@@ -126,6 +133,8 @@ def _vocabulary(writer: Any, tokenizer: Any, rows: int, unused: int) -> None:
     kinds += [UNUSED] * extra
     for each in range(rows - unused, rows):
         kinds[each] = UNUSED
+    for number, each in enumerate(range(rows - reserved, rows)):
+        tokens[each], kinds[each] = f"<|reserved_special_token_{number}|>", CONTROL
     if bytes_too:
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("gpt-2")

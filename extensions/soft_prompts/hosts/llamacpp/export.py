@@ -1,4 +1,4 @@
-"""`export(["noir"], library, "model.gguf", folder)`: a sidecar to use by hand, and the words that say how."""
+"""`export(["noir"], library, Path("model.gguf"))`: a sidecar to use by hand, and the words that say how."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ...container import write_atomically
-from ...errors import InvalidPrompt, SoftPromptError
+from ...errors import InvalidFile, InvalidPrompt, SoftPromptError, UnknownPrompt
 from ...library import Library
-from ...prompt import TextPrompt
 from ...resolve import Resolver
 from ...slots import Slot, Slots
-from ...tags import Piece, Tag, parse, tag_for
+from ...tags import Tag, name_problem, parse
+from .header import read_header
+from .mmproj import images
 from .model import GgufModel
-from .sidecar import Sidecar, Wanted, plan
+from .sidecar import Sidecar, Wanted, plan, route_of
 from .view import GgufView
 
 _PARSED = (2, 3, 4)
@@ -25,92 +26,158 @@ _PARSED = (2, 3, 4)
 
 @dataclass(frozen=True)
 class Exported:
-    """path: of the sidecar; ids: by tag, what to send in its place; text: the same to paste, where that works."""
+    """path: of the sidecar; why: of its way, where that is the one by images.
+
+    ids: by tag, what to send in its place; text: the same to paste, where that works; images: by tag, PNG as base64.
+    """
 
     path: Path
     model: Path
+    library: Path
     sidecar: Sidecar
+    why: str
     ids: dict[str, list[int]]
     text: dict[str, str]
+    images: dict[str, list[str]]
 
     def record(self) -> dict[str, Any]:
         """For programs."""
-        facts = {"path": str(self.path), "flags": self.sidecar.flags, "way": self.sidecar.way}
+        facts = {"path": str(self.path), "model": str(self.model), "flags": self.sidecar.flags, "way": self.sidecar.way}
+        if self.sidecar.way == "mmproj":
+            return {**facts, "images": self.images}
         return {**facts, "ids": self.ids, "text": self.text, "banned": list(self.sidecar.banned)}
 
     def __str__(self) -> str:
-        start = f"llama-server --model {self.model} {' '.join(self.sidecar.flags)}"
-        lines = [
-            f"{self.path}: {self.path.stat().st_size:,} bytes, for {self.model.name} alone",
-            "",
-            f"start:   {start}",
-        ]
-        if self.sidecar.way == "mmproj":
-            return "\n".join([*lines, *_BY_IMAGES])
-        lines += [f"         koboldcpp --model {self.model} --lora {self.path}", ""]
+        size = f"{self.path}: {self.path.stat().st_size:,} bytes, made for {self.model.name} and no other file"
+        start = f"llama-server --model {_typed(self.model)} {self.sidecar.flags[0]} {_typed(self.path)}"
+        lines = self._as_images() if self.sidecar.way == "mmproj" else self._as_ids()
+        return "\n".join([size, "", f"start  {start}", *lines])
+
+    def _as_ids(self) -> list[str]:
+        lines = []
+        if self.text.keys() == self.ids.keys():
+            lines.append(f"       koboldcpp --model {_typed(self.model)} --lora {_typed(self.path)}  (not tried)")
         for tag, ids in self.ids.items():
-            lines.append(f"{tag}: {len(ids)} ids, to send in its place: {_ranges(ids)}")
+            lines += ["", tag, f"       {len(ids)} ids, sent in its place: {_ranges(ids)}"]
             if tag in self.text:
-                lines.append(f"         or paste: {self.text[tag]}")
+                lines.append(f"       or pasted there as text: {self.text[tag]}")
+        first = next(iter(self.ids.values()))
+        sent = '"prompt": ["Once upon ", ' + ", ".join(map(str, first[:2])) + ', ..., "a time"]'
         banned = json.dumps([[each, False] for each in self.sidecar.banned])
-        return "\n".join([*lines, "", f'ban them from what is written, with every request: "logit_bias": {banned}'])
+        return [
+            *lines,
+            "",
+            f"send   {sent}",
+            "       to /completion; before ids at the very beginning send the id of the model's BOS, if it has one",
+            f'ban    "logit_bias": {banned}',
+            "       with every request, or the model may write them",
+        ]
 
-
-_BY_IMAGES = (
-    "",
-    "This model takes soft prompts as images, which only a program can send:",
-    "  from soft_prompts.hosts.llamacpp.client import Client",
-    '  client = Client("MODEL.gguf", "soft_prompts"); client.complete("<<sp:NAME>> Once")',
-)
+    def _as_images(self) -> list[str]:
+        return [
+            f"       {self.why}: so it takes soft prompts as images",
+            "",
+            "send   from a program in Python, which finds the tags:",
+            "",
+            "from soft_prompts.hosts.llamacpp.client import Client",
+            "",
+            f"client = Client({str(self.model)!r}, {str(self.library)!r})",
+            f"client.prepare({list(self.images)!r})",
+            f"print(client.complete({f'Once upon {next(iter(self.images))}a time'!r}, n_predict=60))",
+            "",
+            "       other programs: --json gives the images; send them to /completion in the order of the places that",
+            '       "media_marker" of /props marks: "prompt": {"prompt_string": ..., "multimodal_data": [...]}',
+        ]
 
 
 def export(names: Sequence[str], library: Library, gguf: Path, target: Path | None = None) -> Exported:
-    """names: of prompts, or tags with a strength. target: a file or a folder, by default the folder of the model.
+    """names: of prompts, with a strength or not ("noir", "noir:0.5"), or tags. target: a file, a folder, or the
+    model's folder.
 
     Raises UnknownPrompt, Misfit, UnsupportedModel, and InvalidFile where it cannot be written.
     """
     model = GgufModel.open(gguf)
-    slots = Slots(model.width)
-    resolver = Resolver(GgufView(model, _no_tokenizer), slots, library)
-    tags = [_tag(name) for name in names]
-    found: dict[Tag, Slot] = {tag: _placed(resolver, library, tag) for tag in tags}
-    wanted = [Wanted(slot.key, slot.vectors) for slot in found.values()]
+    tags = list(dict.fromkeys(map(_tag, names)))
+    found = _placed(model, library, tags)
     path = _path(tags, gguf, target)
-    planned = plan(model, wanted, path)
-    if lacking := [str(tag) for tag, slot in found.items() if slot.key not in planned.sidecar.places]:
-        raise SoftPromptError(f"there is no room in {model.name} for {', '.join(lacking)}: export fewer at once")
+    _check_free(path)
+    planned = plan(model, [Wanted(slot.key, slot.vectors) for slot in found.values()], path)
+    sidecar = planned.sidecar
+    if lacking := [str(tag) for tag, slot in found.items() if slot.key not in sidecar.places]:
+        raise SoftPromptError(
+            f"there is no room in {model.name} for {', '.join(lacking)}: it has room for {route_of(model).room} "
+            "vectors in one file; export fewer, or shorter ones"
+        )
     write_atomically(path, planned.content())
-    places = {str(tag): list(planned.sidecar.places[slot.key]) for tag, slot in found.items()}
-    if planned.sidecar.way == "mmproj":
-        return Exported(path, gguf, planned.sidecar, {}, {})
-    pasted = {
+    places = {str(tag): list(sidecar.places[slot.key]) for tag, slot in found.items()}
+    if sidecar.way == "mmproj":
+        shown = {tag: images(each, sidecar.side, sidecar.patch) for tag, each in places.items()}
+        return Exported(path, gguf, library.folder, sidecar, route_of(model).why, {}, {}, shown)
+    return Exported(path, gguf, library.folder, sidecar, "", places, _texts(model, places), {})
+
+
+def _tag(name: str) -> Tag:
+    """The tag that `name` is or names; raises UnknownPrompt where no tag can say it."""
+    for text in (name, f"<<sp:{name}>>"):
+        pieces = parse(text)
+        if len(pieces) == 1 and isinstance(pieces[0], Tag):
+            return pieces[0]
+    raise UnknownPrompt(
+        f"'{name}' cannot name a soft prompt: {name_problem(name) or 'it is no tag'}. `soft-prompts list` shows the "
+        "names"
+    )
+
+
+def _placed(model: GgufModel, library: Library, tags: Sequence[Tag]) -> dict[Tag, Slot]:
+    resolver = Resolver(GgufView(model, _no_tokenizer), Slots(model.width), library)
+    found = {}
+    for tag in tags:
+        try:
+            found[tag] = resolver.place(tag)
+        except _Words as problem:
+            raise InvalidPrompt(f"{tag}: {problem}") from None
+    return found
+
+
+class _Words(InvalidPrompt):
+    pass
+
+
+def _no_tokenizer(text: str) -> list[int]:
+    raise _Words("it is a text, which every model reads as it is: paste its words")
+
+
+def _path(tags: Sequence[Tag], gguf: Path, target: Path | None) -> Path:
+    if target is not None and target.suffix == ".gguf" and not target.is_dir():
+        return target
+    # The strength, too: the same prompt at another one is another file.
+    parts = [str(tag)[len("<<sp:") : -len(">>")].replace("/", "-").replace(":", "-") for tag in tags]
+    return (target or gguf.parent) / f"{'+'.join(parts)[:80]}.for.{gguf.stem}.gguf"
+
+
+def _check_free(path: Path) -> None:
+    """Raises InvalidFile where something stands that is not ours, such as a model."""
+    if not path.exists():
+        return
+    try:
+        values = read_header(path).values
+    except InvalidFile:
+        values = {}
+    if values.get("general.name") != "soft prompts" or values.get("general.type") not in ("adapter", "mmproj"):
+        raise InvalidFile(f"{path} is there already and was not written by this command: choose another --output")
+
+
+def _texts(model: GgufModel, places: dict[str, list[int]]) -> dict[str, str]:
+    """What a writer can paste, for each tag whose tokens a tokenizer finds in text."""
+    return {
         tag: "".join(model.tokens[each] for each in ids)
         for tag, ids in places.items()
         if all(model.kinds[each] in _PARSED for each in ids)
     }
-    return Exported(path, gguf, planned.sidecar, places, pasted)
 
 
-def _tag(name: str) -> Tag:
-    pieces: list[Piece] = parse(name)
-    return pieces[0] if len(pieces) == 1 and isinstance(pieces[0], Tag) else tag_for(name)
-
-
-def _placed(resolver: Resolver, library: Library, tag: Tag) -> Slot:
-    if isinstance(library[tag.name], TextPrompt):
-        raise InvalidPrompt(f"'{tag.name}' is a text, which every model reads as it is: paste its words")
-    return resolver.place(tag)
-
-
-def _path(tags: Sequence[Tag], gguf: Path, target: Path | None) -> Path:
-    if target is not None and target.suffix == ".gguf":
-        return target
-    names = "+".join(tag.name.replace("/", "-") for tag in tags)[:80]
-    return (target or gguf.parent) / f"{names}.for.{gguf.stem}.gguf"
-
-
-def _no_tokenizer(text: str) -> list[int]:
-    raise InvalidPrompt("a text has no vectors before a server reads it")
+def _typed(path: Path) -> str:
+    return f'"{path}"' if " " in str(path) else str(path)
 
 
 def _ranges(ids: Sequence[int]) -> str:
