@@ -312,7 +312,7 @@ def test_errors_are_one_line(run: Any, here: Path) -> None:
         ((*text, "--name", "wide", "--resume"), "no training of it to go on with"),
         ((*text, "--model", "no/such/model/here"), "there is no folder no/such/model/here"),
         ((*text, "--model", "empty"), "holds no config.json"),
-        ((*text, "--model", "model.gguf"), "GGUF file, which can be read but not trained on"),
+        ((*text, "--model", "model.gguf"), "cut short, at 4 bytes"),
         ((*text, "--model", "lamp.txt"), "is a file: give the model's folder"),
         ((*text, "--device", "abacus"), "--device abacus cannot be used here"),
         ((*text, "--device", "cpu", "--device-map", "auto"), "choose one of them"),

@@ -1,4 +1,4 @@
-"""`load(Choice("storyteller/"))`: a model and its tokenizer as people ask for them on a command line.
+"""`load(Choice("storyteller/"))`, `load(Choice("model.gguf"))`: a model and its tokenizer as people ask for them on a command line.
 
 Whatever goes wrong is one sentence: Transformers has many errors for one wrong letter.
 """
@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidFile, TrainingError
+from ..errors import InvalidFile, SoftPromptError, TrainingError
+from .gguf import is_gguf, opened, settle
 
 _HALF = ("float16", "bfloat16")
 
@@ -51,8 +52,12 @@ def load(choice: Choice) -> tuple[Any, Any, list[str]]:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         device = None if choice.device_map else _device(choice.device)
-        tokenizer = AutoTokenizer.from_pretrained(choice.model, trust_remote_code=choice.trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(choice.model, **_options(choice, device)).eval()
+        gguf = opened(choice) if is_gguf(choice.model) else None
+        where, file = (gguf.path.parent, {"gguf_file": gguf.path.name}) if gguf else (choice.model, {})
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=choice.trust_remote_code, **file)
+        model = AutoModelForCausalLM.from_pretrained(where, **_options(choice, device), **file).eval()
+        if gguf:
+            settle(model, tokenizer, gguf)
         model, notes = _suited(model, choice, device)
         return (model if device is None or choice.bits else model.to(device)), tokenizer, notes
     except torch.OutOfMemoryError:
@@ -60,7 +65,7 @@ def load(choice: Choice) -> tuple[Any, Any, list[str]]:
             f"the model {choice.model} does not fit into the memory of {device or 'the devices'}: try "
             "--dtype bfloat16, --load-in-4bit, --device-map auto, or a smaller model"
         ) from None
-    except (TrainingError, InvalidFile):
+    except SoftPromptError:
         raise
     except Exception as problem:  # a model may bring its own program, and so any error at all
         raise InvalidFile(f"the model {choice.model} cannot be loaded: {_reason(problem)}") from None
@@ -69,11 +74,8 @@ def load(choice: Choice) -> tuple[Any, Any, list[str]]:
 def _look(name: str) -> None:
     """What is wrong with a name, as far as one sees it without Transformers; raises InvalidFile."""
     path = Path(name)
-    if path.suffix.lower() == ".gguf":
-        raise InvalidFile(
-            f"{name} is a GGUF file, which can be read but not trained on: give the folder of the model that it was "
-            "made from (with config.json and .safetensors in it)"
-        )
+    if is_gguf(name):
+        return
     if path.is_file():
         raise InvalidFile(f"{name} is a file: give the model's folder, the one with config.json in it")
     looks_local = path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name

@@ -16,7 +16,7 @@ from ..prompt import Prompt
 FOLDER = "soft_prompts"
 """The library's folder: where prompts are looked for, and where new ones are written."""
 
-MODEL = "a folder or a name that Transformers knows (default: the storyteller)"
+MODEL = "a folder, a .gguf file or a name that Transformers knows (default: the storyteller)"
 
 METHODS = {
     "finetune": "finetune",
@@ -142,6 +142,15 @@ def add_model(each: ArgumentParser, words: str = MODEL) -> None:
     group.add_argument("--load-in-8bit", action="store_true", help="half the memory; needs bitsandbytes")
     group.add_argument("--load-in-4bit", action="store_true", help="a quarter; needs bitsandbytes")
     group.add_argument("--trust-remote-code", action="store_true", help="run the program that comes with the model")
+
+
+def model_words(options: argparse.Namespace) -> list[str]:
+    """`["--model", "gpt2", "--load-in-4bit"]`: what was typed of the model and how it is loaded, to be typed again."""
+    words = []
+    for name in ("model", "dtype", "device", "device_map", "load_in_8bit", "load_in_4bit", "trust_remote_code"):
+        if value := getattr(options, name):
+            words += ["--" + name.replace("_", "-"), *([] if value is True else [value])]
+    return words
 
 
 def positive(text: str) -> int:

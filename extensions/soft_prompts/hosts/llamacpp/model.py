@@ -6,6 +6,7 @@ Rows are read from the file when they are asked for; no copy of the model is mad
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,7 @@ class GgufModel:
     """A View of the token embeddings, as far as a file can give one: width, rows and `embed`.
 
     tokens and kinds: one text and one of ggml's token types for each row. tied: whether the same table is the output.
+    parts: how many files it is made of.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class GgufModel:
     kinds: tuple[int, ...]
     tied: bool
     values: dict[str, Any]
+    parts: int
     _holder: Header
     _table: Place
 
@@ -74,7 +77,9 @@ class GgufModel:
         name = str(values.get("general.name") or path.stem)
         tied = not any(OUTPUT in each.tensors for each in headers)
         shape = table.shape
-        found = cls(path, architecture, name, *shape, tuple(tokens), tuple(kinds), tied, values, holder, table)
+        found = cls(
+            path, architecture, name, *shape, tuple(tokens), tuple(kinds), tied, values, len(headers), holder, table
+        )
         found._check_place()
         return found
 
@@ -156,6 +161,12 @@ def _quantisation() -> Any:
         import gguf.quants
     except ImportError as missing:
         raise SoftPromptError(
-            f"reading a GGUF needs the package gguf ({missing.name or missing} is missing): pip install gguf"
+            f"reading a GGUF needs the package gguf ({missing.name or missing} is missing): {how_to_install()}"
         ) from missing
     return gguf
+
+
+def how_to_install() -> str:
+    """The line that brings the gguf package, or a newer one, to this very Python."""
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    return f"{python} -m pip install --upgrade gguf"
