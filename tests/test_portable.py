@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,18 @@ def test_a_portable_build_is_told_and_never_taken_down(tmp_path: Path) -> None:
     assert report["kind"] == "polling" and "pip install watchdog" in report["report"]
     assert "does not do with soft prompts" in report["said"][-1] and report["rows"] == ["noir", "sea"]
     assert report["hooks"] == [True, None, None], "without gradio the tab is left out, and nothing else"
+
+
+@pytest.mark.parametrize(("there", "words"), [
+    ({"gguf"}, "Load one with the llama.cpp loader, and tags work."),
+    ({"gguf", "torch", "transformers"}, "Load one with the llama.cpp or the Transformers loader, and tags work."),
+    ({"torch", "transformers"}, r"Load one with the Transformers loader, and tags work \(for GGUF models .* missing: "),
+    (set(), "Tags cannot work yet: .* the package gguf is missing: run install.py webui again, or pip install gguf"),
+])  # fmt: skip
+def test_what_tags_work_with_is_said_by_what_is_there(
+    there: set[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from soft_prompts.hosts.webui import desk
+
+    monkeypatch.setattr(desk, "_installed", there.__contains__)
+    assert re.match(words, desk._loaders())

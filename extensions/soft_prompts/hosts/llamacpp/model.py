@@ -128,7 +128,7 @@ class GgufModel:
         except (ValueError, KeyError):
             raise UnsupportedModel(
                 f"{self.path.name} holds its embeddings in type {self._table.kind}, which the gguf package "
-                "does not know: pip install --upgrade gguf"
+                f"does not know: {_how_to_install()}"
             ) from None
         if self.width % block:
             raise InvalidFile(f"{self.path}: rows of {self.width} numbers do not fill blocks of {block}")
@@ -161,12 +161,12 @@ def _quantisation() -> Any:
         import gguf.quants
     except ImportError as missing:
         raise SoftPromptError(
-            f"reading a GGUF needs the package gguf ({missing.name or missing} is missing): {how_to_install()}"
+            f"reading a GGUF needs the package gguf ({missing.name or missing} is missing): {_how_to_install()}"
         ) from missing
     return gguf
 
 
-def how_to_install() -> str:
+def _how_to_install() -> str:
     """The line that brings the gguf package, or a newer one, to this very Python."""
     python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
     return f"{python} -m pip install --upgrade gguf"

@@ -31,6 +31,7 @@ log = logging.getLogger("textgen")
 
 _CONTEXT = ("character_menu", "unique_id", "mode", "truncation_length", "max_new_tokens")
 """Components of the webui's interface that say which character and chat a pin is for, and how long a prompt may be."""
+_PACKAGES = ("torch", "transformers", "gguf", "gradio", "numpy", "watchdog")
 
 
 class Desk:
@@ -87,7 +88,7 @@ class Desk:
     def report(self) -> str:
         """Plain text for a bug report: versions, health, the tags of the last request; no text of the writer's."""
         health, last = self.health(), self._webui.last
-        packages = [f"{name} {_version(name)}" for name in ("torch", "transformers", "gradio", "numpy", "watchdog")]
+        packages = [f"{name} {_version(name)}" for name in _PACKAGES]
         lines = [
             f"soft-prompts {_own_version()} - {health.state}: {health.line}",
             *(f"- {detail}" for detail in health.details),
@@ -264,10 +265,13 @@ def _loaders() -> str:
     if _installed("gguf"):
         others = "with the llama.cpp or the Transformers loader" if whole else "with the llama.cpp loader"
         return f"Load one {others}, and tags work."
-    why = "for GGUF models with the llama.cpp loader the package gguf is missing: pip install gguf"
-    if whole:
-        return f"Load one with the Transformers loader, and tags work ({why})."
-    return f"Tags cannot work in this webui yet: {why}, in the webui's own Python."
+    why = (
+        "for GGUF models with the llama.cpp loader the package gguf is missing: run install.py webui again, or "
+        "pip install gguf in the webui's own Python"
+    )
+    return (
+        f"Load one with the Transformers loader, and tags work ({why})." if whole else f"Tags cannot work yet: {why}."
+    )
 
 
 def _installed(package: str) -> bool:
