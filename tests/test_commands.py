@@ -176,7 +176,7 @@ def test_a_dry_run_writes_nothing(run: Any, here: Path, words: tuple[str, ...]) 
     assert (status, err) == (0, "")
     assert sorted(here.rglob("*")) == before
     assert re.search(r"time +\d+ s for 8 steps", out)
-    assert re.search(r"memory +\d+ MB .* are free, and \d+ [kM]B were measured", out)
+    assert re.search(r"memory +\d+ MB beside the model; \d+ [kM]B in the steps that were tried; .* are free", out)
     assert re.search(r"rows +2 of the 2", out)
     _, out, _ = run("train", *words, *SMALL, "--dry-run", *more, "--json")
     found = lines(out)[-1]["estimate"]

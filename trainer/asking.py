@@ -114,10 +114,23 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def check_folder(folder: Path) -> None:
+    """Before hours of work: can anything be written there? Raises InvalidFile."""
+    known = folder
+    while not known.exists() and known != known.parent:
+        known = known.parent
+    if not known.is_dir():
+        raise InvalidFile(f"{folder} cannot be a folder: {known} is a file")
+    if not os.access(known, os.W_OK):
+        raise InvalidFile(f"nothing can be written to {folder}: check the permissions, or choose another --output")
+
+
 def method_of(options: argparse.Namespace, prompt: Prompt) -> str:
     """What was typed; else facts are facts, and a text is read as the prompt was trained."""
     if options.method:
         return str(options.method)
+    if options.held_out or options.lore:
+        return "world info"
     first = Path(options.data[0])
     if first.suffix.lower() in DATASETS and first.is_file() and _are_facts(first):
         return "world info"

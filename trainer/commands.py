@@ -11,6 +11,8 @@ import json
 import os
 import platform
 import shlex
+import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from . import curve, reporting
 from .asking import (
     OPENING,
     block_of,
+    check_folder,
     choice,
     fitting,
     given,
@@ -42,11 +45,12 @@ from .evaluate import Report
 from .initial import Start, from_prompt, from_text, from_words
 from .loading import load
 from .loop import Training
-from .options import METHODS, find, name_of
+from .options import FOLDER, METHODS, find, model_words, name_of
 from .rehearsal import rehearse, told
 from .stopping import Stop, Stopped
 from .tasks import Distill, Task
 
+ENDING = ".safetensors"
 PREVIEW = 100
 SAMPLE = 40
 """Tokens of a sample."""
@@ -81,7 +85,7 @@ class _Run:
         self._stop = Stop(says=is_first())
         self._crowd = Crowd()
         self._screen = screen_for(options.json)
-        self._name = options.name or suggest_name(name_of(options.source))
+        self._name = _name(options)
 
     def all(self) -> int:
         options = self._options
@@ -89,7 +93,7 @@ class _Run:
         if options.dry_run:
             return self._all()
         # Other processes may stand on other computers, where nothing is written.
-        self._crowd.agreed(lambda: _check_folder(self._keeper.path.parent))
+        self._crowd.agreed(lambda: check_folder(self._keeper.path.parent))
         # From here to the report, and not only for the steps: nobody waits for a model to be told of another training.
         with self._keeper.alone(self._crowd):
             self._crowd.agreed(self._keeper.check)
@@ -105,7 +109,7 @@ class _Run:
         keeper = None if options.dry_run else self._keeper
         settings = {**tokens, **given(options)}
         # Only from here on is there anything to keep when it is to end.
-        with self._stop:
+        with nullcontext() if options.dry_run else self._stop:
             try:
                 training = Training(model, tokenizer, task, start=start, keeper=keeper, watch=self._watch, **settings)
                 self._begin(training, notes)
@@ -121,14 +125,14 @@ class _Run:
     def _start(self) -> tuple[Start | SoftPrompt, dict[str, Any]]:
         """What the prompt is at first, and how long that makes it."""
         options = self._options
-        if options.start and options.go_on:
+        if options.start is not None and options.go_on is not None:
             raise TrainingError("--start and --from: choose one of them")
-        if options.go_on:
+        if options.go_on is not None:
             prompt = find(options.go_on, options.output)
             if isinstance(prompt, TextPrompt):
                 return from_text(prompt.text), {}
             return prompt, {"tokens": len(prompt)}
-        return (from_text(options.start) if options.start else from_words), {}
+        return (from_words if options.start is None else from_text(options.start)), {}
 
     def _begin(self, training: Training, notes: list[str]) -> None:
         settings, found = training.settings, training.estimate()
@@ -227,11 +231,15 @@ class _Run:
             return self._stop.status
         training.checkpoint()
         state, path = training.state, self._keeper.path
-        words = (
-            f"Stopped after step {state.done} of {training.settings.steps}. The best so far, of step {state.best_step} "
-            f"({state.lowest:.3f} nats a token on unseen text), can be used: {path}\nGo on with:\n  {self._again()}"
+        best = (
+            f"The best so far, of step {state.best_step} ({state.lowest:.3f} nats a token on unseen text), can be used:"
         )
-        facts = {"ended": "stopped", "steps": state.done, "validation": state.lowest, "path": str(path)}
+        if not state.best_step:
+            best = "No look at unseen text has found anything better than what it began with, and that stands in"
+        words = f"Stopped after step {state.done} of {training.settings.steps}. {best} {path}\n"
+        words += f"Go on with:\n  {self._again()}"
+        facts = {"ended": "stopped", "steps": state.done, "best_step": state.best_step}
+        facts |= {"validation": state.lowest, "path": str(path)}
         self._screen.end(words, {**facts, "again": self._again()})
         return self._stop.status
 
@@ -254,16 +262,15 @@ class _Run:
 
     def _again(self) -> str:
         words = [each for each in self._options.words if each not in ("--resume", "--overwrite")]
-        return shlex.join(["soft-prompts", *words, "--resume"])
+        return _typed("soft-prompts", *words, "--resume")
 
     def _written(self, prompt: SoftPrompt) -> str:
         path, folder = self._keeper.path, self._options.output
-        there = "" if folder == "soft_prompts" else shlex.join(["--folder", folder]) + " "
-        model = "" if not self._options.model else shlex.join(["--model", self._options.model]) + " "
+        there = [] if folder == FOLDER else ["--folder", folder]
+        attempt = _typed("soft-prompts", "try", prompt.name, *there, *model_words(self._options))
         return (
             f"Written: {path} ({size(path.stat().st_size)}), and its report and curve in {self._keeper.folder}\n"
-            f"Type {prompt} where you write, or try it here: "
-            f"soft-prompts try {shlex.quote(prompt.name)} {there}{model}".rstrip()
+            f"Type {prompt} where you write, or try it here: {attempt}"
         )
 
 
@@ -301,15 +308,19 @@ def _facts(training: Training, prompt: SoftPrompt) -> dict[str, str]:
     }
 
 
-def _check_folder(folder: Path) -> None:
-    """Before hours of training: can anything be written there? Raises InvalidFile."""
-    known = folder
-    while not known.exists() and known != known.parent:
-        known = known.parent
-    if not known.is_dir():
-        raise InvalidFile(f"{folder} cannot be a folder: {known} is a file")
-    if not os.access(known, os.W_OK):
-        raise InvalidFile(f"nothing can be written to {folder}: check the permissions, or choose another --output")
+def _name(options: argparse.Namespace) -> str:
+    """What was typed, or the file's; raises TrainingError where somebody typed the name of a file."""
+    if options.name is None:
+        return suggest_name(name_of(options.source))
+    if options.name.endswith(ENDING):
+        name = options.name.removesuffix(ENDING)
+        raise TrainingError(f"a name has no ending, as tags have none: {_typed('--name', name)}")
+    return str(options.name)
+
+
+def _typed(*words: str) -> str:
+    """A line as the shell of this computer takes it."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _named(paths: list[str]) -> str:

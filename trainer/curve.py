@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,10 @@ def picture(history: History, title: str, begun: float | None = None) -> bytes:
     FigureCanvasAgg(figure)
     _draw(figure.add_subplot(), history, title, begun)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
+    with warnings.catch_warnings():
+        # A name may hold letters that the font has not: they become boxes, and nothing else is to be said of it.
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.savefig(drawn, format="png")
     return drawn.getvalue()
 
 

@@ -28,7 +28,7 @@ from ..hosts.hf.view import kind_of, name_of, unwrap
 from ..tags import suggest_name
 from ..terminal import duration, size
 from . import reporting
-from .asking import choice, screen_for
+from .asking import check_folder, choice, screen_for
 from .data import Corpus, Facts, Lore, Pair
 from .loading import load
 from .loop import Step, Training
@@ -59,6 +59,7 @@ class Tried:
 def field_test(options: argparse.Namespace) -> int:
     """The exit status: 0 where all of it works, 1 else; the report is written in either case."""
     screen = screen_for(False)
+    check_folder(Path(options.output))
     with Stop() as stop:
         model, tokenizer, notes = load(choice(options))
         for note in notes:
@@ -231,6 +232,8 @@ def _clean(value: Any, options: argparse.Namespace) -> Any:
     """Without where anything lies on this computer."""
     text = value if isinstance(value, str) else json.dumps(reporting.plain(value), ensure_ascii=False, indent=1)
     private = {str(Path(options.model).resolve()), os.getcwd(), str(Path.home())} - {"/", "."}
+    if Path(options.model).exists() and Path(options.model).name != options.model:
+        private.add(options.model)
     for each in sorted(private, key=len, reverse=True):
         for form in {each, json.dumps(each)[1:-1]}:
             text = re.sub(re.escape(form) + r"(?=[\\/\s\"':;,.)]|$)", "...", text)

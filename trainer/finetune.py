@@ -35,6 +35,8 @@ class FinetuneLesson(Lesson):
 
     def fit(self, settings: Settings) -> int:
         length = min(settings.block, *map(len, self._parts))
+        if settings.block < SHORTEST:
+            raise TrainingError(f"block={settings.block}: a row of text has {SHORTEST} tokens at least, and 256 serve")
         if length < SHORTEST:
             raise TrainingError(
                 f"the text is too short: {sum(map(len, self._parts))} tokens, of which a tenth must be {SHORTEST} or "

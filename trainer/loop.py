@@ -274,6 +274,8 @@ class Training:
         keeper, engine = self._keeper, self._engine
         state, notes = engine.crowd.agreed(lambda: keeper.open(self._identity, self._machine))
         self.notes += notes
+        if state is None and keeper.resume:
+            self.notes.append("there is no training of this name to go on with, so it begins at the first step")
         if state is not None:
             self.state = state
             engine.rows, engine.measured = min(state.rows, self.settings.micro or state.rows), True
@@ -315,7 +317,10 @@ class Training:
         longest = self.reader.longest
         length = self._prefix + self._text
         if longest and length > longest:
-            raise TrainingError(f"rows of {length} tokens do not fit into the model's {longest}: lower block or tokens")
+            raise TrainingError(
+                f"a prompt of {self.settings.tokens} tokens and rows of {self._text} do not fit into the model's "
+                f"{longest}: lower tokens or block"
+            )
 
 
 def train(model: Any, tokenizer: Any, task: Task, name: str, **options: Any) -> SoftPrompt:

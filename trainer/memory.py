@@ -15,8 +15,9 @@ class Peak:
     """bytes: after the block; None where nobody says how much memory is taken."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        kinds = {weight.device.type for weight in model.parameters()} - {"meta", "cpu"}
-        self._card: Any = _card(kinds.pop()) if kinds else None
+        cards = sorted({weight.device.type for weight in model.parameters()} - {"meta", "cpu"})
+        self._card: Any = _card(cards[0]) if cards else None
+        self._silent = bool(cards) and self._card is None
         self._done = threading.Event()
         self.bytes: int | None = None
 
@@ -39,7 +40,7 @@ class Peak:
             return
         self._done.set()
         self._watching.join()
-        self.bytes = max(self._most, _resident()) - self._before
+        self.bytes = None if self._silent else max(self._most, _resident()) - self._before
 
     def _taken(self, which: str) -> int:
         read = getattr(self._card, which)

@@ -54,12 +54,12 @@ def rehearse(training: Training, share: float = 1.0) -> Estimate:
 def told(training: Training, found: Estimate) -> str:
     """The same in words."""
     seconds = found.seconds or 0.0
-    measured = f", and {size(found.measured)} were measured" if found.measured is not None else ""
+    measured = f"; {size(found.measured)} in the steps that were tried" if found.measured is not None else ""
     batch = training.settings.batch
     return (
         f"Nothing was written. This training would take about\n"
         f"  time    {duration(seconds)} for {training.settings.steps} steps and the report, less if it ends early\n"
-        f"  memory  {size(found.step)} beside the model, of {size(found.free)} that are free{measured}\n"
+        f"  memory  {size(found.step)} beside the model{measured}; {size(found.free)} are free\n"
         f"  rows    {found.rows} of the {batch} of a step are read at once"
         + (", and what is inside the layers is computed twice" if found.recompute else "")
     )

@@ -90,9 +90,14 @@ def verdict(report: Report) -> list[str]:
         sentences.append(_beside(min(compared, key=lambda each: each.nats), last))
     if last.recall is not None:
         sentences.append(_recalled(report))
-    cost = next(words for most, words in _COSTS if not report.unrelated > most)
-    sentences.append(f"On unrelated text its predictions move by {report.unrelated:.3f} nats a token: it {cost}.")
-    return sentences
+    return [*sentences, _cost(report.unrelated)]
+
+
+def _cost(nats: float) -> str:
+    if math.isnan(nats):
+        return "What it does to unrelated text could not be measured."
+    words = next(words for most, words in _COSTS if nats <= most)
+    return f"On unrelated text its predictions move by {nats:.3f} nats a token: it {words}."
 
 
 def _gained(method: str, first: Line, last: Line) -> str:
