@@ -163,7 +163,7 @@ def test_a_text_is_its_own_words(llama: Inside) -> None:
 
 def test_a_server_that_does_not_start_with_them_starts_without(llama: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     served = llama.ours.current.served
-    module = sys.modules[type(served).__module__]
+    module = sys.modules[type(served._stock).__module__]
 
     def broken(*args: Any, **options: Any) -> Any:
         made = make(*args, **options)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +20,7 @@ from ...library import Library
 from ...resolve import Resolver
 from ...slots import FIRST_ID, Slot, Slots
 from ...tags import Tag, tag_for
-from ..llamacpp.model import GgufModel
-from ..llamacpp.probe import probe
-from ..llamacpp.sidecar import Route, Sidecar, Wanted, make, route_of
+from ..llamacpp.sidecar import Sidecar
 from ..llamacpp.text import Text
 from ..llamacpp.view import GgufView
 from ..llamacpp.wire import Wire
@@ -32,16 +28,13 @@ from ..wrapped import Wrapped
 from .budget import bos_of, rearranged, spans_of
 from .gate import Gate
 from .llama_start import Starts
+from .llama_stock import FOLDER, Stock, examined
 from .refused import plain, tags_of
 from .serving import Asks
 
 log = logging.getLogger("textgen")
 
 Ids = NDArray[np.int64]
-FOLDER = ".llamacpp"
-"""Where sidecars lie, in the library's folder; what begins with a dot is no soft prompt."""
-_PER_SECOND = 500 << 20
-"""Bytes of a model that a start reads in a second, where none was measured yet."""
 
 
 class ServedLlama:
@@ -53,14 +46,11 @@ class ServedLlama:
     def __init__(
         self, model: Any, args: Any, library: Library, asks: Asks, starts: Starts, read: Callable[[str], str] = str
     ) -> None:
-        _refuse(args)
         self.tokenizer = self.base = model
-        self.file = GgufModel.open(Path(model.model_path))
-        self.route: Route = route_of(self.file)
-        _refuse_taken(args, self.route)
+        self.file, self.route = examined(model, args)
         self.kind = f"{self.file.name} ({self.file.architecture}, {self.file.kind})"
         self.verdicts: dict[Any, Any] = {}
-        self._library, self._asks, self._starts = library, asks, starts
+        self._library, self._asks = library, asks
         self._slots = Slots(self.file.width)
         view = GgufView(self.file, lambda text: self._text.seams.inner(text))
         self._resolver = Resolver(view, self._slots, library)
@@ -68,12 +58,9 @@ class ServedLlama:
         self._text = Text(self._ask, self._resolver, self._slots, lambda tag, problem: None)
         self._wire = Wire(self._slots, self._text, self._resolver.words)
         self._gate = Gate()
-        self._lock = threading.RLock()
+        self._stock = Stock(model, self.file, self.route, starts, self._gate, library.folder / FOLDER, asks.told)
         self._given = threading.local()
-        self._seconds = self.file.path.stat().st_size / _PER_SECOND + 2
         self._read = read
-        self._refused = ""
-        """Why no tag is served any more: the server was tried, and did not do what it should."""
         self._wrapped = [
             Wrapped(owner, name, around).install()
             for owner, name, around in (
@@ -84,17 +71,12 @@ class ServedLlama:
                 (model, "get_logits", self._logits),
             )
         ]
-
-        try:
-            self._try()
-        except SoftPromptError as problem:
-            self._refused = str(problem)
-            starts.start(model, None)
+        self._stock.begin()
 
     @property
     def sidecar(self) -> Sidecar | None:
         """What the server has now."""
-        return self._starts.sidecar(self.base)
+        return self._stock.sidecar
 
     def serves(self, model: Any, tokenizer: Any) -> bool:
         """Whether this is the one."""
@@ -108,7 +90,7 @@ class ServedLlama:
     @property
     def tested(self) -> str:
         """What is known of whether it works, in words."""
-        if self._refused:
+        if self._stock.refused:
             return "failed its self-test"
         return "passed its self-test" if self.sidecar else "is tried with the first tag, which restarts llama.cpp once"
 
@@ -116,8 +98,8 @@ class ServedLlama:
 
     def place(self, tag: Tag) -> Slot:
         """The ids and vectors of a tag; raises SoftPromptError with the reason why there are none."""
-        if self._refused:
-            raise UnsupportedModel(self._refused)
+        if self._stock.refused:
+            raise UnsupportedModel(self._stock.refused)
         slot = self._resolver.place(tag)
         if len(slot.ids) > self.route.room:
             raise UnsupportedModel(
@@ -252,109 +234,20 @@ class ServedLlama:
     def _ready(self, row: list[int]) -> list[int]:
         """The ids, once the server has what they stand for; without the soft ones where it cannot be brought to it."""
         try:
-            self._ensure(self._wire.needed(row))
+            self._stock.ensure(self._wire.needed(row), self._rest)
             return row
         except SoftPromptError as problem:
             tags = [self._slots.slot(row[start]).tag for start, _ in spans_of(row, self._slots.slot)[0]]
             self._asks.dropped(tags, str(problem))
             return [each for each in row if each < FIRST_ID]
 
-    def _ensure(self, needed: Sequence[Slot]) -> None:
-        """Make sure that the server has these; else it is started anew, once for all."""
-        if not self._lacking(needed):
-            return
-        with self._lock:
-            if self._refused:
-                raise UnsupportedModel(self._refused)
-            if lacking := self._lacking(needed):
-                self._restart(needed, ", ".join(str(slot.tag) for slot in lacking))
-
-    def _lacking(self, needed: Sequence[Slot]) -> list[Slot]:
-        sidecar = self.sidecar
-        return [slot for slot in needed if sidecar is None or slot.key not in sidecar.places]
-
-    def _restart(self, needed: Sequence[Slot], tags: str) -> None:
-        sidecar = self._library_of(needed)
-        if lacking := [slot.tag for slot in needed if slot.key not in sidecar.places]:
-            raise UnsupportedModel(
-                f"{', '.join(map(str, lacking))}: together they need more than the {self.route.room} vectors that this "
-                f"model has room for with llama.cpp ({self.route.why}): use fewer in one text"
-            )
-        words = f"llama.cpp is started once more, so that it has {tags} (about {max(1, round(self._seconds))} s)"
-        self._asks.told(words)
-        began = time.monotonic()
-        with self._gate.alone():
-            try:
-                self._starts.start(self.base, sidecar)
-                self._try()
-            except SoftPromptError as problem:
-                self._refused = str(problem)
-                if self.sidecar is not None:
-                    self._starts.start(self.base, None)
-                raise
-        self._seconds = time.monotonic() - began
-        log.info("soft prompts: llama.cpp has %d soft prompts now, after %.1f s", len(sidecar.places), self._seconds)
-
-    def _library_of(self, needed: Sequence[Slot]) -> Sidecar:
-        """What is needed now, then what is pinned or was used, then the whole library, as far as it fits."""
+    def _rest(self) -> Iterator[Slot]:
+        """What else is put in: what is pinned or was used, then the whole library, as far as it fits."""
         self._library.refresh()  # a file that has just come must not cost a start of its own
-        wanted = {slot.key: slot for slot in needed}
         for tag in [*self._asks.favourites(), *map(tag_for, self._library)]:
             try:
                 slot = self.place(tag)
             except SoftPromptError:
                 continue
             if self._wire.needed(slot.ids[:1]):
-                wanted[slot.key] = slot
-        vectors = [Wanted(slot.key, slot.vectors) for slot in wanted.values()]
-        return make(self.file, vectors, self._library.folder / FOLDER)
-
-    def _try(self) -> None:
-        """Raises UnsupportedModel where the server does not do with its sidecar what it should."""
-        if self.sidecar is not None:
-            probe(self._ask_now, self.sidecar, self.base.media_marker)
-
-    def _ask_now(self, path: str, asked: Mapping[str, Any]) -> Any:
-        """As `_ask`, while all others wait."""
-        post = type(self.base.session).post
-        return post(self.base.session, f"http://127.0.0.1:{self.base.port}{path}", json=dict(asked)).json()
-
-
-def planned(model: Any, args: Any, library: Library, favourites: Sequence[Tag]) -> Sidecar:
-    """The sidecar for a model that is about to be started, of all that needs no tokenizer; raises SoftPromptError."""
-    _refuse(args)
-    file = GgufModel.open(Path(model.model_path))
-    _refuse_taken(args, route_of(file))
-    resolver = Resolver(GgufView(file, _no_tokenizer), Slots(file.width), library)
-    library.refresh()
-    wanted = {}
-    for tag in [*favourites, *map(tag_for, library)]:
-        try:
-            slot = resolver.place(tag)
-        except SoftPromptError:
-            continue
-        wanted[slot.key] = Wanted(slot.key, slot.vectors)
-    if not wanted:
-        raise SoftPromptError("the library holds none for this model")
-    return make(file, list(wanted.values()), library.folder / FOLDER)
-
-
-def _no_tokenizer(text: str) -> list[int]:
-    raise UnsupportedModel("a text is its own words, and needs no vectors")
-
-
-def _refuse(args: Any) -> None:
-    if getattr(args, "ik", False):
-        raise UnsupportedModel(
-            "ik_llama.cpp (--ik) has not been tried with soft prompts: load the model with the llama.cpp loader itself"
-        )
-
-
-def _refuse_taken(args: Any, route: Route) -> None:
-    flags = str(getattr(args, "extra_flags", None) or "")
-    taken = getattr(args, "mmproj", None) not in (None, "None") or "mmproj" in flags
-    if route.way == "mmproj" and taken:
-        raise UnsupportedModel(
-            f"this model takes soft prompts in the place of a projector ({route.why}), and that place is taken by your "
-            "mmproj: load the model without it, and tags work"
-        )
+                yield slot

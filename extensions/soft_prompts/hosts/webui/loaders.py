@@ -142,7 +142,7 @@ class Current:
     def _starts_of(self, server: type) -> Starts:
         """From the first model of this loader on, the next ones come up with their soft prompts."""
         from .llama_start import Starts
-        from .llamacpp import planned
+        from .llama_stock import planned
 
         if self._starts is None:
             args, library, asks = self._shared.args, self._library, self._asks
