@@ -1,4 +1,4 @@
-"""`load(Choice("storyteller/"))`, `load(Choice("model.gguf"))`: a model and its tokenizer as people ask for them on a command line.
+"""`load(Choice("storyteller/"))`, `load(Choice("model.gguf"))`: a model and its tokenizer, as people ask for them.
 
 Whatever goes wrong is one sentence: Transformers has many errors for one wrong letter.
 """
@@ -45,11 +45,9 @@ def load(choice: Choice) -> tuple[Any, Any, list[str]]:
     """(model, tokenizer, what to know of how they were loaded); raises TrainingError or InvalidFile."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as reports
 
     _look(choice.model)
-    reports.disable_progress_bar()
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    _hush()
     try:
         device = None if choice.device_map else _device(choice.device)
         gguf = opened(choice) if is_gguf(choice.model) else None
@@ -68,7 +66,20 @@ def load(choice: Choice) -> tuple[Any, Any, list[str]]:
     except SoftPromptError:
         raise
     except Exception as problem:  # a model may bring its own program, and so any error at all
-        raise InvalidFile(f"the model {choice.model} cannot be loaded: {_reason(problem)}") from None
+        raise InvalidFile(f"the model {choice.model} cannot be loaded: {_why(choice.model, problem)}") from None
+
+
+def _hush() -> None:
+    """Mutates how Transformers and its hub log: errors alone, and no bar but that of a download, which takes long."""
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars  # type: ignore[attr-defined]
+    from transformers.utils import logging as reports
+
+    unwanted = are_progress_bars_disabled()
+    reports.disable_progress_bar()
+    if not unwanted:
+        enable_progress_bars()
+    for name in ("transformers", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _look(name: str) -> None:
@@ -135,20 +146,30 @@ def _quantised(bits: int) -> Any:
 
 def _suited(model: Any, choice: Choice, device: Any) -> tuple[Any, list[str]]:
     """A model of half precision in float32 on a processor, which is slow or wrong in the others, if memory allows."""
+    import torch
+
     from .fitting import free
 
     kind = str(next(model.parameters()).dtype).removeprefix("torch.")
-    chosen = choice.dtype not in (None, "auto") or choice.bits or device is None
-    if chosen or device.type != "cpu" or kind not in _HALF:
+    places = {each.device.type for each in model.parameters()} if device is None else {device.type}
+    chosen = choice.dtype not in (None, "auto") or choice.bits
+    if chosen or places != {"cpu"} or kind not in _HALF:
         return model, []
     size = 4 * sum(each.numel() for each in model.parameters())
-    if 2 * size > free(device):
+    if 2 * size > free(torch.device("cpu")):
         return model, [f"the model computes in {kind}; float32, which a processor likes better, would fill the memory"]
     return model.float(), []
 
 
-def _reason(problem: Exception) -> str:
-    """The first sentence of an error that may be a page long."""
+def _why(name: str, problem: Exception) -> str:
+    """Of files that are not found, the second sentence of Transformers says what can be done."""
+    if not isinstance(problem, OSError):
+        return _reason(problem)
+    return _reason(problem, 2) + ("" if Path(name).exists() else f" Nor is there a folder {name} here.")
+
+
+def _reason(problem: Exception, most: int = 1) -> str:
+    """The first lines of an error that may be a page long."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    text = lines[0] if lines else type(problem).__name__
-    return text if len(text) <= 300 else text[:297] + "..."
+    text = " ".join(lines[:most]) or type(problem).__name__
+    return text if len(text) <= 400 else text[:397] + "..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import torch
 
 from soft_prompts.cli import main, parser
 from soft_prompts.errors import InvalidFile
-from soft_prompts.trainer import asking, commands, curve, reporting, showing
+from soft_prompts.trainer import asking, commands, curve, loading, reporting, showing
 from soft_prompts.trainer.evaluate import Line, Report
 from soft_prompts.trainer.loop import Step
 from soft_prompts.trainer.memory import Peak
@@ -46,7 +47,7 @@ def typed(
     capsys.readouterr()
 
     def run(*words: str) -> tuple[int, str, str]:
-        status = main([*words, "--model", "tiny"])
+        status = main([*words, *(() if "--model" in words else ("--model", "tiny"))])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -170,3 +171,44 @@ def test_a_card_that_does_not_say_how_much_it_holds(monkeypatch: pytest.MonkeyPa
     with Peak(torch.nn.Linear(2, 2)) as peak:
         pass
     assert peak.bytes is not None
+
+
+# ---- models
+
+
+def test_a_model_that_is_nowhere_is_one_line(typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, **options: Any) -> None:
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("We couldn't connect to the hub.\nCheck your internet connection.\nA third line.")
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", missing)
+    status, _, err = typed(*TEXT, "--model", "somebody/else")
+    assert status == 1
+    assert err == (
+        "soft-prompts: the model somebody/else cannot be loaded: We couldn't connect to the hub. Check your internet "
+        "connection. Nor is there a folder somebody/else here.\n"
+    )
+    assert "Nor is there" not in typed(*TEXT)[2]
+
+
+def test_only_a_download_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from transformers.utils.logging import is_progress_bar_enabled
+
+    enable_progress_bars()
+    loading._hush()
+    assert (are_progress_bars_disabled(), is_progress_bar_enabled()) == (False, False)
+    disable_progress_bars()
+    loading._hush()
+    assert are_progress_bars_disabled()
+    enable_progress_bars()
+
+
+def test_a_map_of_nothing_but_the_processor_computes_as_it_does(typed: Any) -> None:
+    import transformers
+
+    transformers.AutoModelForCausalLM.from_pretrained("tiny").half().save_pretrained("tiny")
+    for words in ((), ("--device-map", "cpu")):
+        out = typed(*TEXT, *SMALL, "--dry-run", *words)[1]
+        assert " on cpu in float32, " in out
+    assert " on cpu in float16, " in typed(*TEXT, *SMALL, "--dry-run", "--device-map", "cpu", "--dtype", "float16")[1]
