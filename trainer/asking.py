@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,33 +33,21 @@ REHEARSED = 16
 _SETTINGS = ("tokens", "steps", "seed", "rate", "batch", "block", "micro", "validate", "patience", "recompute")
 
 
-@dataclass(frozen=True)
-class _Sources:
-    """The words of one task, wherever they were typed."""
-
-    paths: list[str]
-
-    @property
-    def one(self) -> str:
-        if len(self.paths) > 1:
-            raise TrainingError(f"facts are one file, and here are {len(self.paths)}: put the pairs together")
-        return self.paths[0]
-
-
 def task_of(options: argparse.Namespace, method: str, rehearsed: bool = False) -> Task:
     """What is to be learnt, its files read already; raises InvalidFile. rehearsed: only to see how long it takes."""
-    typed = options.source if hasattr(options, "source") else options.data
-    sources = _Sources([typed] if isinstance(typed, str) else typed)
+    paths: list[str] = options.source if hasattr(options, "source") else options.data
     if method == "finetune":
-        return Finetune(Corpus.read(*sources.paths))
+        return Finetune(Corpus.read(*paths))
     if method == "world info":
         lore = "\n\n".join(Corpus.read(options.lore).stories) if options.lore else ""
         keep = getattr(options, "keep", None)
-        facts = Facts.read(sources.one, options.held_out)
+        if len(paths) > 1:
+            raise TrainingError(f"facts are one file, and here are {len(paths)}: put the pairs together")
+        facts = Facts.read(paths[0], options.held_out)
         return WorldInfo(facts, lore=lore) if keep is None else WorldInfo(facts, lore=lore, keep=keep)
     rows = getattr(options, "rows", None) or Distill.rows
     rows = min(rows, REHEARSED) if rehearsed else rows
-    return Distill(Lore.read(*sources.paths, questions=options.questions), rows=rows)
+    return Distill(Lore.read(*paths, questions=options.questions), rows=rows)
 
 
 def opening_of(task: Task) -> str:

@@ -324,4 +324,4 @@ def _typed(*words: str) -> str:
 
 
 def _named(paths: list[str]) -> str:
-    return Path(paths[0]).name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+    return Path(paths[0]).resolve().name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")

@@ -87,7 +87,7 @@ def add_train(commands: Any, run: Callable[[argparse.Namespace], int | None]) ->
     each = _kind(kinds, "distill", ["distil"], "LORE [LORE ...]", "what a long text says, in a tenth of its tokens")
     each.add_argument("source", nargs="+", metavar="LORE", help="the text: files or folders")
     each.add_argument("--questions", metavar="FILE", help="calls and responses about it, asked at the end")
-    more = _common(each, "a tenth of the text's", 600)
+    more = _common(each, "a tenth of the text's", 1000)
     more.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes to learn from (768)")
     each.set_defaults(run=run)
 
@@ -242,6 +242,7 @@ def find(name: str, folder: str) -> Prompt:
     return load(path) if path.suffix and path.exists() else Library(folder)[name]
 
 
-def name_of(source: str | list[str]) -> str:
-    """ "neuromancer" of `books/neuromancer.txt`: what a prompt is called where nothing else was said."""
-    return Path(source if isinstance(source, str) else source[0]).resolve().stem
+def name_of(sources: list[str]) -> str:
+    """ "neuromancer" of `books/neuromancer.txt`, and of the folder: what a prompt is called where nothing was said."""
+    first = Path(sources[0]).resolve()
+    return first.name if first.is_dir() else first.stem

@@ -16,11 +16,27 @@ import torch
 
 from soft_prompts.cli import main, parser
 from soft_prompts.errors import InvalidFile
-from soft_prompts.trainer import asking, commands, curve, loading, reporting, showing
+from soft_prompts.trainer import (
+    Corpus,
+    Distill,
+    Facts,
+    Finetune,
+    Lore,
+    Pair,
+    Settings,
+    WorldInfo,
+    asking,
+    commands,
+    curve,
+    loading,
+    reporting,
+    showing,
+)
 from soft_prompts.trainer.evaluate import Line, Report
 from soft_prompts.trainer.loop import Step
 from soft_prompts.trainer.memory import Peak
-from soft_prompts.trainer.options import model_words
+from soft_prompts.trainer.options import model_words, name_of
+from soft_prompts.trainer.reader import Reader
 
 SMALL = ("--tokens", "4", "--steps", "8", "--batch", "2", "--block", "32", "--validate", "4")
 TEXT = ("train", "finetune", "lamp.txt")
@@ -67,6 +83,31 @@ def test_errors_say_what_to_type(typed: Any) -> None:
         status, _, err = typed(*words)
         assert status == 1, words
         assert re.fullmatch(rf"soft-prompts: .*({message}).*\n", err), f"{words}: {err}"
+
+
+def test_a_folder_is_named_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lamp 1.5").mkdir()
+    monkeypatch.chdir(tmp_path / "lamp 1.5")
+    assert name_of(["."]) == name_of([os.path.join("..", "lamp 1.5", "")]) == "lamp 1.5"
+    assert name_of([os.path.join("a", "lamp.v2.txt"), "b.txt"]) == "lamp.v2"
+    assert commands._named(["."]) == "lamp 1.5"
+
+
+def test_help_says_what_is_taken_otherwise(
+    model: Any, tokenizer: Any, text: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lore = Lore(text.text[:600])
+    facts = Facts((Pair("Emma lives in", " the tower"),))
+    for kind, task in (("finetune", Finetune(text)), ("world-info", WorldInfo(facts)), ("distill", Distill(lore))):
+        with pytest.raises(SystemExit):
+            main(["train", kind, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        settings = Settings.of(task.lesson(Reader(model, tokenizer)).defaults)
+        assert f"at most ({settings.steps})" in said
+        assert f"cost ({'a tenth of the text' if kind == 'distill' else settings.tokens}" in said
+    assert f"to learn from ({Distill.rows})" in said
+    for name in ("validate", "patience"):
+        assert re.search(rf"--{name} N [^-]*\({getattr(Settings(), name)}\)", said)
 
 
 def test_nothing_to_go_on_with_is_said(typed: Any) -> None:
