@@ -68,7 +68,7 @@ class Exported:
             *lines,
             "",
             f"send   {sent}",
-            "       to /completion; before ids at the very beginning send the id of the model's BOS, if it has one",
+            '       to /completion; where it begins with ids, put "" before them, which brings the BOS of a model that has one',
             f'ban    "logit_bias": {banned}',
             "       with every request, or the model may write them",
         ]
