@@ -68,7 +68,7 @@ class Exported:
             *lines,
             "",
             f"send   {sent}",
-            '       to /completion; where it begins with ids, put "" before them, which brings the BOS of a model that has one',
+            '       to /completion; where it begins with ids, put "" before them: that brings the BOS, if there is one',
             f'ban    "logit_bias": {banned}',
             "       with every request, or the model may write them",
         ]
