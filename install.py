@@ -5,6 +5,9 @@ The environment is the active one if it already serves, else the folder .venv, p
 `--constraints host` it is .venv-host, with what text-generation-webui pins. A torch that is already there is kept.
 Standard library only. Nothing outside the environment is changed; delete its folder and it is gone.
 
+`python install.py train finetune neuromancer.txt --model MODEL` trains a soft prompt in that environment, for a Python
+that has no torch, as that of a portable webui. It asks before it downloads, and takes what `soft-prompts train` takes.
+
 `python install.py webui FOLDER` installs the extension into the text-generation-webui in that folder, needs no
 environment of ours, and is taken back with --uninstall. `python install.py webui --help` says the rest.
 """
@@ -22,6 +25,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlparse
@@ -36,7 +40,8 @@ if sys.version_info < (3, 10):  # noqa: UP036 - an older Python shall say this, 
 ROOT = Path(__file__).resolve().parent
 FOLDERS = {"newest": ".venv", "host": ".venv-host", "none": ".venv-none"}  # constraints -> environment
 EXTRAS = ("train", "dev")
-COMMANDS = ("demo", "test", "webui")
+TRAINING = ("train", "gguf")
+COMMANDS = ("demo", "test", "train", "webui")
 # For tests, which use it where it is. The host pins a build of gradio of its own, which comes from no index, and no
 # other one goes with its pins.
 MORE = {"newest": "browser", "host": "", "none": "browser"}  # constraints -> one more extra
@@ -63,6 +68,7 @@ GUIDE = """Soft prompts: type one of these lines, in this folder.
   python install.py webui /path/to/textgen                put soft prompts into your text-generation-webui
   python install.py webui /path/to/textgen --uninstall    take them out again
   python install.py demo                                  see what a soft prompt does, without a webui
+  python install.py train --help                          make a soft prompt, in an environment of its own
   python install.py test                                  run the tests, for those who change something here
 
 More of each with --help behind it. Where `python` is not found, it is called python3, or py on Windows.
@@ -107,17 +113,17 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
 
 
-def requirements() -> dict[str, str]:
+def requirements(extras: tuple[str, ...] = EXTRAS) -> dict[str, str]:
     """Name -> lowest version, of everything an environment needs; read without a TOML parser, which 3.10 lacks."""
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     lines = (ROOT / "requirements.txt").read_text("utf-8").split()
-    for extra in EXTRAS:
+    for extra in extras:
         lines += [line for found in re.findall(rf"^{extra} = (\[.*\])$", project, re.M) for line in json.loads(found)]
     return {name.strip(): floor.strip() or "0" for name, _, floor in (line.partition(">=") for line in lines)}
 
 
-def missing(found: dict[str, str]) -> list[str]:
-    needs = requirements().items()
+def missing(found: dict[str, str], extras: tuple[str, ...] = EXTRAS) -> list[str]:
+    needs = requirements(extras).items()
     return [name for name, floor in needs if name not in found or numbers(found[name]) < numbers(floor)]
 
 
@@ -129,24 +135,24 @@ def is_ours(url: dict[str, Any]) -> bool:
     return folder.is_dir() and folder.resolve() == ROOT
 
 
-def serves(python: Path) -> bool:
+def serves(python: Path, extras: tuple[str, ...] = EXTRAS) -> bool:
     """Whether an interpreter, which is only looked at, has this checkout and everything it needs."""
     has = inspect(python)
-    return bool(has) and is_ours(has["url"]) and not missing(has["found"])
+    return bool(has) and is_ours(has["url"]) and not missing(has["found"], extras)
 
 
-def stamp_for(constraints: Path, more: str = "") -> dict[str, str]:
+def stamp_for(constraints: Path, extras: tuple[str, ...] = EXTRAS) -> dict[str, Any]:
     """What stands in a finished environment; any difference means to install again."""
     parts = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "requirements.txt", "install.py")]
     digest = hashlib.sha256(b"\0".join([*parts, constraints.read_bytes()])).hexdigest()
-    return {"checkout": str(ROOT), "constraints": constraints.name, "hash": digest, "more": more}
+    return {"checkout": str(ROOT), "constraints": constraints.name, "hash": digest, "extras": sorted(extras)}
 
 
-def is_finished(venv: Path, stamp: dict[str, str]) -> bool:
+def is_finished(venv: Path, stamp: dict[str, Any]) -> bool:
     try:
         done = json.loads((venv / STAMP).read_text("utf-8"))
-        enough = stamp["more"] in ("", done["more"])
-        return enough and python_of(venv).exists() and {**done, "more": stamp["more"]} == stamp
+        enough = set(stamp["extras"]) <= set(done["extras"])
+        return enough and python_of(venv).exists() and {**done, "extras": stamp["extras"]} == stamp
     except (OSError, ValueError, TypeError, KeyError):
         return False
 
@@ -241,22 +247,21 @@ def pins(venv: Path, constraints: Path, torch: str) -> Path:
     return kept
 
 
-def set_up(venv: Path, constraints: Path, more: str = "") -> Path:
-    """The Python of an environment in which everything is in place, and one more extra; at once if it already was."""
-    python, stamp = python_of(venv), stamp_for(constraints, more)
+def set_up(venv: Path, constraints: Path, extras: tuple[str, ...] = EXTRAS) -> Path:
+    """The Python of an environment in which everything is in place; at once if it already was."""
+    python, stamp = python_of(venv), stamp_for(constraints, extras)
     if is_finished(venv, stamp):
         return python
     print(f"Setting up {venv} with constraints/{constraints.name}", flush=True)
     make(venv)
     pip = [str(python), "-I", "-X", "utf8", "-m", "pip", "install"]
     found = inspect(python)["found"]
-    if "torch" in missing(found):
+    if "torch" in missing(found, extras):
         # Alone and first, so that nothing else decides which build of torch comes.
         step("torch, the largest part", [*pip, "-c", str(constraints), "torch"], venv / LOG)
     has = inspect(python)
     allowed = pins(venv, constraints, has["found"]["torch"])
-    extras = ",".join([*EXTRAS, *more.split()])
-    step("transformers and the rest", [*pip, "-c", str(allowed), "-e", f".[{extras}]"], venv / LOG)
+    step("transformers and the rest", [*pip, "-c", str(allowed), "-e", f".[{','.join(extras)}]"], venv / LOG)
     Path(has["site"], "soft_prompts_first.pth").write_text(FIRST, "utf-8")
     (venv / STAMP).write_text(json.dumps(stamp), "utf-8")
     return python
@@ -269,15 +274,48 @@ def command_for(what: str, python: Path, rest: list[str]) -> list[str]:
     """-I keeps the current folder off sys.path, where our `extensions` and `trainer` would answer to these names."""
     if what == "test":
         return [str(python), "-I", "-m", "pytest", *rest]
+    if what == "train":
+        return [str(python), "-I", "-X", "utf8", "-m", "soft_prompts.trainer", *rest]
     return [str(python), "-I", "-X", "utf8", "-m", "soft_prompts.demo", *rest]
 
 
-def run(command: list[str]) -> int:
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"}) as child:
+def run(command: list[str], here: bool = False) -> int:
+    """here: in the folder where the user is, and with models of the hub, where they may be downloaded."""
+    options: dict[str, Any] = {} if here else {"cwd": ROOT, "env": {**os.environ, "HF_HUB_OFFLINE": "1"}}
+    with subprocess.Popen(command, **options) as child:
         try:
             return child.wait()
         except KeyboardInterrupt:
             return child.wait()  # it was interrupted as well, and has something to say
+
+
+def train(words: list[str]) -> int:
+    """A training, in an environment that is made for it once the user has agreed."""
+    venv, constraints = Path(ROOT, FOLDERS["newest"]), ROOT / "constraints" / "newest.txt"
+    words, agreed = [word for word in words if word != "--yes"], "--yes" in words
+    if serves(Path(sys.executable), TRAINING):
+        python = Path(sys.executable)
+    elif is_finished(venv, stamp_for(constraints, TRAINING)) or agreed or agrees(venv):
+        python = set_up(venv, constraints, TRAINING)
+    else:
+        raise Failure("Nothing was changed. With --yes behind the line it is not asked.")
+    library = ROOT.parent.parent / "soft_prompts"
+    # The checkout is the extension of a webui: what is made belongs where its tags are looked for.
+    inside = ROOT.parent.name == "extensions" and library.is_dir() and "--output" not in words and "--help" not in words
+    return run(command_for("train", python, [*words, *(["--output", str(library)] if inside else [])]), True)
+
+
+def agrees(venv: Path) -> bool:
+    print(
+        f"Training needs torch and transformers, which this Python does not have. They would go into the folder\n"
+        f"  {venv}\n"
+        "alone: a download of about 0.5 GB, or 3 GB on Linux, whose torch brings CUDA; 2 to 8 GB of disk.\n"
+        "Delete the folder, and all of it is gone."
+    )
+    try:
+        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def webui(arguments: list[str]) -> int:
@@ -315,6 +353,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["webui"]:
         return webui(words[1:])
+    if words[:1] == ["train"]:
+        return guarded(lambda: train(words[1:]))
     problem = misunderstood(words)
     if problem:
         print(problem, file=sys.stderr)
@@ -324,14 +364,21 @@ def main(arguments: list[str] | None = None) -> int:
         return webui(rest)
     chosen = options.constraints or "newest"
     venv = Path(os.path.abspath(options.venv or ROOT / FOLDERS[chosen]))
-    try:
+    more = MORE[chosen].split() if options.what == "test" else []
+
+    def chosen_command() -> int:
         active = not (options.venv or options.constraints) and serves(Path(sys.executable))
-        python = (
-            Path(sys.executable)
-            if active
-            else set_up(venv, ROOT / "constraints" / f"{chosen}.txt", MORE[chosen] if options.what == "test" else "")
-        )
+        constraints = ROOT / "constraints" / f"{chosen}.txt"
+        python = Path(sys.executable) if active else set_up(venv, constraints, (*EXTRAS, *more))
         return run(command_for(options.what, python, rest))
+
+    return guarded(chosen_command)
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """What `work` returns, and 1 with the reason where it fails."""
+    try:
+        return work()
     except Failure as problem:
         print(f"\n{problem}", file=sys.stderr)
     except OSError as problem:

@@ -43,7 +43,7 @@ class World:
         self.fails: dict[str, Exception] = {}
         monkeypatch.setattr(install, "step", self.step)
         monkeypatch.setattr(install, "inspect", lambda python: self.has)
-        monkeypatch.setattr(install, "run", lambda command: self.commands.append(command) or 0)
+        monkeypatch.setattr(install, "run", lambda command, *here: self.commands.append(command) or 0)
 
     def step(self, title: str, command: list[str], log: Path) -> None:
         self.commands.append(command)
@@ -272,6 +272,48 @@ def test_what_tests_want_more_is_installed_for_tests(
     touch_python(install, tmp_path)
     (tmp_path / install.STAMP).write_text(json.dumps(install.stamp_for(CONSTRAINTS[0], has)), "utf-8")
     assert install.is_finished(tmp_path, install.stamp_for(CONSTRAINTS[0], wants)) is enough
+
+
+def test_a_training_asks_before_it_downloads(
+    install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(install, "FOLDERS", {**install.FOLDERS, "newest": str(tmp_path / "v")})
+    asked: list[str] = []
+    answers = ["", "n", "y"]
+    monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or answers.pop(0))
+    words = ["train", "finetune", "a text.txt", "--model", "m.gguf", "--name", "noir"]
+    for _ in range(2):
+        assert install.main(words) == 1
+        captured = capsys.readouterr()
+        assert str(tmp_path / "v") in captured.out and "3 GB on Linux" in captured.out
+        assert "Nothing was changed" in captured.err and world.commands == []
+    assert install.main(words) == 0 and asked == ["Go on? [y/N] "] * 3
+    assert world.commands[2][-2:] == ["-e", ".[train,gguf]"], "without what only developers need"
+    touch_python(install, tmp_path / "v")
+    python = str(install.python_of(tmp_path / "v"))
+    assert world.commands[-1] == [python, "-I", "-X", "utf8", "-m", "soft_prompts.trainer", *words[1:]]
+    world.commands.clear()
+    assert install.main(words) == 0 and len(world.commands) == 1 and len(asked) == 3, "once is enough"
+    # What the demo wants more is added to the same environment, and serves a training as well.
+    install.main(["demo", "--venv", str(tmp_path / "v")])
+    world.commands.clear()
+    assert install.main([*words, "--yes"]) == 0 and "--yes" not in world.commands[-1]
+
+
+def test_a_training_in_the_webuis_extension_writes_where_tags_are_looked_for(
+    install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, library = tmp_path / "user_data" / "extensions" / "soft_prompts", tmp_path / "user_data" / "soft_prompts"
+    (root / "constraints").mkdir(parents=True)
+    library.mkdir()
+    for name in ("pyproject.toml", "requirements.txt", "install.py", "constraints/newest.txt"):
+        (root / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(install, "ROOT", root)
+    install.main(["train", "finetune", "x.txt", "--yes"])
+    assert world.commands[-1][-4:] == ["finetune", "x.txt", "--output", str(library)]
+    assert str(root / ".venv") in world.commands[-1][0]
+    install.main(["train", "finetune", "x.txt", "--yes", "--output", "here"])
+    assert world.commands[-1][-2:] == ["--output", "here"]
 
 
 def test_the_demo_needs_no_browser(install: ModuleType, world: World, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ NEEDED = {
     "extensions/soft_prompts/demo/storyteller/model.safetensors": "weights",
     "trainer/__init__.py": "",
 }
-STRAY = {"README.md": "", ".git/config": "", "trainer/__pycache__/x.cpython-311.pyc": "", "trainer/.notes.swp": ""}
+STRAY = {"CHANGELOG.md": "", ".git/config": "", "trainer/__pycache__/x.cpython-311.pyc": "", "trainer/.notes.swp": ""}
 WEBUI = {
     "server.py": "",
     "modules/shared.py": "settings = {\n    'default_extensions': [],\n}\n",

@@ -27,7 +27,7 @@ from .trainer.options import FOLDER, Parser, Words, add_eval, add_field_test, ad
 
 Run = Callable[[argparse.Namespace], "int | None"]
 
-_NEEDS = "pip install 'soft-prompts[train]'"
+_NEEDS = "pip install 'soft-prompts[train]', or in a checkout: python install.py train ..."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,9 @@ from typing import Any
 from .failure import Failure
 
 NAME = "soft_prompts"
-SINGLE = ("requirements.txt", "LICENSE", "install.py", "script.py")
+FOR_TRAINING = ("pyproject.toml", "README.md", "constraints/newest.txt")
+"""What `install.py train` makes its environment from."""
+SINGLE = (*FOR_TRAINING, "requirements.txt", "LICENSE", "install.py", "script.py")
 TREES = ("extensions/soft_prompts", "trainer")
 ABOUT = "Written by `python install.py webui`, which needs it to update and to take back exactly what it added."
 
