@@ -19,7 +19,8 @@ def compare(before: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     if changed:
         told = ", ".join(_change(key, flat[0].get(key), flat[1].get(key)) for key in changed)
         raise TrainingError(
-            f"{path} is of another training ({told}): give the same again, or begin anew without --resume"
+            f"{path} is of another training ({told}): give the same again, or begin anew with --overwrite in place of "
+            "--resume"
         )
 
 
@@ -45,6 +46,8 @@ def _alike(one: Fingerprint, other: Fingerprint) -> float:
 def _change(key: str, before: Any, now: Any) -> str:
     if key == KEY:
         return "the model's token embeddings are others"
+    if key == "data":
+        return "what it learnt from was something else"
     return f"{key} was {_short(before)} and is {_short(now)}"
 
 
