@@ -64,8 +64,14 @@ class Resolver:
         if abs(tag.strength) > LARGEST_STRENGTH:
             raise InvalidTag(f"{tag.text or tag}: a strength lies between -4 and 4, 1 being the prompt as it is")
         prompt = self._choose(self._candidates(tag.name, carried or {}))
+        if isinstance(prompt, TextPrompt):
+            prompt = self._embedded(prompt)
         key = _key(prompt, tag)
         return self._slots.find(key, tag) or self._slots.place(self._vectors(prompt, tag), tag, key)
+
+    def is_text(self, tag: Tag) -> bool:
+        """Whether `tag` means a text as it is, whose words say the same as its vectors; raises as `place` does."""
+        return tag.hundredths == 100 and isinstance(self._choose(self._candidates(tag.name, {})), TextPrompt)
 
     def fit(self, prompt: Described) -> Fit:
         """Whether `prompt`, or the one whose header this is, was made for this model."""
@@ -94,12 +100,12 @@ class Resolver:
                 raise  # a slip of the pen, and the message says so
             raise UnknownPrompt(f"{problem} {self._hint}") from None
 
-    def _choose(self, candidates: Sequence[Prompt]) -> SoftPrompt:
+    def _choose(self, candidates: Sequence[Prompt]) -> Prompt:
         refusals = []
         strangers = False
         for candidate in candidates:
             if isinstance(candidate, TextPrompt):
-                return self._embedded(candidate)
+                return candidate
             fit = self._judge(candidate)
             if fit.usable and fit.verdict != "fits" and candidate.digest not in self._warned:
                 self._warned.add(candidate.digest)

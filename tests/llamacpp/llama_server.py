@@ -23,9 +23,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def llama_server(model: Path, flags: Sequence[str] = (), context: int = 256, parallel: int = 1) -> Iterator[str]:
+def llama_server(
+    model: Path, flags: Sequence[str] = (), context: int = 256, parallel: int = 1, port: int = 0
+) -> Iterator[str]:
     """The address of one that is ready; its log stands beside the model where it ends early."""
-    port = free_port()
+    port = port or free_port()
     command = [FOUND, "--model", str(model), "--port", str(port), "--ctx-size", str(context * parallel)]
     command += ["--parallel", str(parallel), "--threads", "1", "--threads-http", "4", "--no-warmup", *flags]
     log = model.with_suffix(".log")
@@ -36,8 +38,16 @@ def llama_server(model: Path, flags: Sequence[str] = (), context: int = 256, par
             _wait(process, address, log)
             yield address
         finally:
-            process.terminate()
-            process.wait(20)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:  # so it is where a text is being written; the webui does the same
+        process.kill()
+        process.wait(20)
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:

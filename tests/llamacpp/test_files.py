@@ -215,6 +215,14 @@ def test_models_of_the_other_ways(models: dict[str, Path]) -> None:
         route_of(refused)
 
 
+def test_each_sidecar_is_tried_with_words_of_its_own(models: dict[str, Path], tmp_path: Path) -> None:
+    model = GgufModel.open(models["untied"])
+    made = [make(model, wanted(*lengths), tmp_path) for lengths in ((4,), (4, 5), (6,), (), (4,))]
+    assert made[0] == made[4] and len({each.told for each in made}) == 4
+    for each in made:
+        assert len(set(each.told)) == PROBE and all(model.tokens[word].strip("Ġ").isalpha() for word in each.told)
+
+
 # ---- bad input
 
 

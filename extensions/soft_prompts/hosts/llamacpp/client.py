@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import SoftPromptError
+from ...errors import SoftPromptError, UnsupportedModel
 from ...library import Library
 from ...prompt import SoftPrompt
 from ...resolve import Resolver
@@ -15,7 +17,7 @@ from ...slots import Slot, Slots
 from ...tags import Tag, parse, tag_for
 from .model import GgufModel
 from .probe import probe
-from .server import Server
+from .server import Gone, Refused, Server
 from .sidecar import Sidecar, Wanted, make
 from .text import Text
 from .view import GgufView
@@ -27,6 +29,7 @@ class Client:
 
     model: the GGUF that the server runs. library: a folder or a Library; prompts: soft prompts by name besides these.
     address and key: of the server. folder: where the sidecar is written, by default `.llamacpp` in the library.
+    wait: seconds to wait for a server that is not there yet, as while it is started again.
     """
 
     def __init__(
@@ -39,10 +42,11 @@ class Client:
         key: str = "",
         folder: str | os.PathLike[str] | None = None,
         allow_strangers: bool = False,
+        wait: float = 0.0,
     ) -> None:
         self.model = model if isinstance(model, GgufModel) else GgufModel.open(Path(model))
         self.library = Library(library) if isinstance(library, (str, os.PathLike)) else library
-        self.server = Server(address, key)
+        self.server = Server(address, key, wait)
         self.slots = Slots(self.model.width)
         self.view = GgufView(self.model, lambda text: self.text.seams.inner(text))
         self.resolver = Resolver(self.view, self.slots, self.library, prompts, allow_strangers)
@@ -50,13 +54,19 @@ class Client:
         self.wire = Wire(self.slots, self.text, self.resolver.words)
         self.sidecar: Sidecar | None = None
         self._folder = folder
-        self._media = ""
         self._names = [prompt.name for prompt in prompts]
+        self._checked = ""
+        """What the server that was tried last calls the place of an image: another word with each start."""
 
     def prepare(self, tags: Iterable[str | Tag] = ()) -> Sidecar:
-        """Write the sidecar for these tags, or for all that fits in the library; start the server with its flags."""
-        wanted = [self._wanted(each) for each in tags] or [self._wanted(tag_for(name)) for name in self._all()]
-        self.sidecar = make(self.model, [Wanted(slot.key, slot.vectors) for slot in wanted], self.folder)
+        """Write the sidecar for these tags, or for all that fits in the library; start the server with its flags.
+
+        A text needs no place in it: its words are sent.
+        """
+        chosen = [_tag(each) for each in tags]
+        slots = [slot for tag in chosen for slot in self._placed(tag)] if chosen else self._all()
+        self.sidecar = make(self.model, [Wanted(slot.key, slot.vectors) for slot in slots], self.folder)
+        self._checked = ""
         return self.sidecar
 
     @property
@@ -70,12 +80,25 @@ class Client:
         """Try the running server out, see probe.py; raises UnsupportedModel where it does not do what it should."""
         if self.sidecar is None:
             raise SoftPromptError("there is no sidecar yet: prepare() one, and start the server with its flags")
-        self._media = str(self.server.get("/props").get("media_marker", "<__media__>"))
-        return probe(self.server.post, self.sidecar, self._media)
+        media = self._media()
+        try:
+            found = probe(self.server.post, self.sidecar, media)
+        except (UnsupportedModel, Refused) as problem:
+            raise UnsupportedModel(
+                f"{problem}. First see that it was started with {shlex.join(self.sidecar.flags)}"
+            ) from problem
+        self._checked = media
+        return found
 
     def complete(self, prompt: str, **options: Any) -> str:
         """The text that follows; options are those of llama-server's /completion, as n_predict and temperature."""
-        return str(self.server.post("/completion", self.request(prompt, options))["content"])
+        try:
+            return self._complete(prompt, options)
+        except Gone:
+            if not self.server.wait:
+                raise
+            # It may come up with another sidecar: what is sent is made anew.
+            return self._complete(prompt, options)
 
     def stream(self, prompt: str, **options: Any) -> Iterator[str]:
         """The same in parts, as they are written."""
@@ -84,31 +107,40 @@ class Client:
 
     def request(self, prompt: str, options: dict[str, Any]) -> dict[str, Any]:
         """What is sent; raises UnknownPrompt and its like for a tag, and SoftPromptError for one with no room."""
-        sidecar = self.sidecar or self.prepare()
+        media = self._media()
         asked = {**options, "prompt": self.text.encode(prompt).ids}
-        lacking = [slot.tag for slot in self.wire.needed(asked["prompt"]) if slot.key not in sidecar.places]
-        if lacking:
-            raise SoftPromptError(
-                f"the server was started without {', '.join(map(str, lacking))}: prepare([...]) with all tags that you "
-                "use, and start it again"
-            )
-        if not self._media:
-            self.check()
-        return self.wire.payload(asked, sidecar, self._media)
+        if needed := self.wire.needed(asked["prompt"]):
+            sidecar = self.sidecar or self.prepare()
+            if lacking := [slot.tag for slot in needed if slot.key not in sidecar.places]:
+                raise SoftPromptError(
+                    f"the server was started without {', '.join(map(str, lacking))}: prepare([...]) with all tags that "
+                    "you use, and start it again"
+                )
+            if media != self._checked:
+                self.check()
+        return self.wire.payload(asked, self.sidecar, media)
 
-    def _all(self) -> list[str]:
-        """Names of all that fits."""
-        found = list(self._names)
-        for name in self.library or ():
-            try:
-                self.resolver.place(tag_for(name))
-            except SoftPromptError:
-                continue
-            found.append(name)
+    def _complete(self, prompt: str, options: dict[str, Any]) -> str:
+        return str(self.server.post("/completion", self.request(prompt, options))["content"])
+
+    def _media(self) -> str:
+        return str(self.server.get("/props").get("media_marker", "<__media__>"))
+
+    def _all(self) -> list[Slot]:
+        """Of all that fits."""
+        found = []
+        for tag in map(tag_for, [*self._names, *(self.library or ())]):
+            with contextlib.suppress(SoftPromptError):
+                found += self._placed(tag)
         return found
 
-    def _wanted(self, tag: str | Tag) -> Slot:
-        if isinstance(tag, str):
-            piece = next(iter(parse(tag)), None)
-            tag = piece if isinstance(piece, Tag) else tag_for(tag)
-        return self.resolver.place(tag)
+    def _placed(self, tag: Tag) -> list[Slot]:
+        return [] if self.resolver.is_text(tag) else [self.resolver.place(tag)]
+
+
+def _tag(tag: str | Tag) -> Tag:
+    """Of a name, or of a tag as it is written."""
+    if isinstance(tag, Tag):
+        return tag
+    piece = next(iter(parse(tag)), None)
+    return piece if isinstance(piece, Tag) else tag_for(tag)

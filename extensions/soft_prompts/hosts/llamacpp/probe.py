@@ -1,7 +1,7 @@
 """`probe(post, sidecar, media)`: does a running server do what its sidecar says? Tried, not believed.
 
-Two rows of every sidecar hold the embeddings of two ordinary tokens. A prompt with these rows must be followed by what
-follows the tokens themselves, and by something else than what follows no such tokens.
+Two rows of every sidecar hold the embeddings of two ordinary tokens, others in every sidecar. A prompt with these rows
+must be followed by what follows the tokens themselves, and by something else than what follows no such tokens.
 """
 
 from __future__ import annotations

@@ -27,6 +27,9 @@ VERSION = 1
 PROBE = 2
 """Rows that a sidecar keeps for trying it out: they stand for two ordinary tokens."""
 
+_WORDS = 4096
+"""Of the vocabulary's first words, which are the most frequent ones in most: what a model knows well."""
+
 FEWEST = 16 + PROBE
 """Spare rows below which a model is served by the other way."""
 
@@ -112,7 +115,7 @@ def plan(model: GgufModel, wanted: Sequence[Wanted], path: Path = Path()) -> Pla
     """
     route = route_of(model)
     taken = _fitting(wanted, route.room)
-    told = _ordinary(model)
+    told = _ordinary(model, taken)
     vectors = np.concatenate([model.embed(told), *(each.vectors for each in taken)])
     lora = route.way == "lora"
     rows = route.rows[: len(vectors)] if lora else tuple(range(len(vectors)))
@@ -161,19 +164,24 @@ def _fitting(wanted: Sequence[Wanted], room: int) -> list[Wanted]:
     return taken
 
 
-def _ordinary(model: GgufModel) -> tuple[int, ...]:
-    """Two tokens that are plain words, the same ones for a model every time."""
+def _ordinary(model: GgufModel, taken: Sequence[Wanted]) -> tuple[int, ...]:
+    """Two tokens that are plain words: the same ones for the same prompts, and others for others.
+
+    So a server with another sidecar of this model fails its trial, which a pair for all would pass.
+    """
     # Whole words of ASCII: half a character, which may be a token as well, is nothing that a server says.
     bare = [text.strip("▁Ġ") for text in model.tokens]
     words = [
         each
         for each, text in enumerate(bare)
         if model.kinds[each] == 1 and len(text) > 1 and text.isascii() and text.isalpha()
-    ]
+    ][:_WORDS]
     words = words or [each for each, kind in enumerate(model.kinds) if kind == 1]
     if len(words) < PROBE:
         raise UnsupportedModel(f"{model.name} has no ordinary tokens in its vocabulary: is this the right file?")
-    return words[len(words) // 3], words[2 * len(words) // 3]
+    content = hashlib.sha256(b"".join(each.vectors.tobytes() for each in taken))
+    number, half = int.from_bytes(content.digest()[:8], "big"), len(words) // 2
+    return words[number % half], words[half + number // half % (len(words) - half)]
 
 
 def _takes_images(model: GgufModel) -> bool:
