@@ -13,6 +13,7 @@ import importlib.util
 import logging
 import os
 import platform
+import subprocess
 import sys
 import time
 import warnings
@@ -35,8 +36,8 @@ def sections(seeds: range, full: bool, rounds: int) -> dict[str, Callable[[], It
 
     def styles() -> Iterator[Any]:
         if folder is not None:
-            yield quality.quality(subjects.alice(folder), {100: 0.02, 400: 0.015}, seeds, quality.KNOWN)
-        yield quality.quality(subjects.noir(), {100: 0.015, 400: 0.015} if full else {100: 0.015}, seeds)
+            yield quality.quality(subjects.alice(folder), {100: 0.02, 400: 0.015}, seeds, quality.KNOWN, full)
+        yield quality.quality(subjects.noir(), {100: 0.015, 400: 0.015} if full else {100: 0.015}, seeds, None, full)
 
     def speeds() -> Iterator[Any]:
         yield speed.speed(rounds)
@@ -89,6 +90,32 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+TIMED = ("speed", "memory")
+LANES = (("quality",), ("worldinfo", "distill", "ancestors"))
+"""Sections in which no two times are compared, or only those of one processor: they may run beside each other."""
+
+
+def lanes(options: argparse.Namespace) -> list[str]:
+    """Run each lane in a process of its own, on its share of the threads, and print them in turn; what they missed."""
+    threads = str(max(1, options.threads // len(LANES)))
+    command = [sys.executable, "-I", str(HERE), "--threads", threads, *(["--full"] if options.full else [])]
+    running = [
+        subprocess.Popen([*command, *(f"--only={name}" for name in lane)], stdout=subprocess.PIPE, text=True)
+        for lane in LANES
+    ]
+    missed: list[str] = []
+    for process in running:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("missed: "):
+                missed.append(line.removeprefix("missed: ").rstrip())
+            else:
+                print(line, end="", flush=True)
+        if process.wait():
+            raise SystemExit(f"a part of the benchmark ended with {process.returncode}")
+    return missed
+
+
 def main() -> int:
     """Print the sections; what they missed decides the exit status."""
     options = arguments()
@@ -101,8 +128,12 @@ def main() -> int:
     peers = ", ".join(f"{name} {version(name)}" for name in PEERS)
     print(f"Python {platform.python_version()}, {peers}; {options.threads} threads\n", flush=True)
     missed, began = [], time.monotonic()
+    only = options.only or []
+    if not only and options.threads > 1:
+        missed += lanes(options)
+        only = TIMED
     for name, run in sections(range(3 if options.full else 1), options.full, options.rounds).items():
-        if options.only and name not in options.only:
+        if only and name not in only:
             continue
         torch.set_num_threads(options.speed_threads if name == "speed" else options.threads)
         for section in run():

@@ -13,7 +13,7 @@ from .rivals import TOKENS, Trained, by_peft
 from .subjects import Blocks, Subject
 from .tables import Section
 
-RATES = (1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
+RATES = (3e-2, 1e-1, 3e-1, 1.0, 3.0)
 """The Trainer's own is 5e-5. Where the best of these is the first or the last one, the section says so."""
 
 KNOWN = 3.222
@@ -28,15 +28,20 @@ def base(subject: Subject, blocks: Blocks, known: float | None = None) -> float:
     return found
 
 
-def quality(subject: Subject, allowed: dict[int, float], seeds: Sequence[int], known: float | None = None) -> Section:
-    """Test loss at each number of steps; allowed: how much more than PEFT's it may be."""
+def quality(
+    subject: Subject, allowed: dict[int, float], seeds: Sequence[int], known: float | None = None, full: bool = False
+) -> Section:
+    """Test loss at each number of steps; allowed: how much more than PEFT's it may be.
+
+    full: more steps try the neighbours of the best rate, too; else they take the best one of fewer steps.
+    """
     blocks = subject.blocks()
     section = Section(f"Quality: {subject.name}")
     bare = base(subject, blocks, known)
     rows: list[tuple[object, ...]] = [("nothing", "", f"{bare:.4f}", "")]
     sweeps: dict[int, dict[float, Trained]] = {}
     for steps, more in allowed.items():
-        sweeps[steps] = _sweep(subject, blocks, steps, sweeps, seeds[0])
+        sweeps[steps] = _sweep(subject, blocks, steps, sweeps, seeds[0], full)
         best = min(sweeps[steps], key=lambda rate: sweeps[steps][rate].validation)
         if best in (RATES[0], RATES[-1]):
             section.say(
@@ -58,14 +63,14 @@ def quality(subject: Subject, allowed: dict[int, float], seeds: Sequence[int], k
 
 
 def _sweep(
-    subject: Subject, blocks: Blocks, steps: int, before: dict[int, dict[float, Trained]], seed: int
+    subject: Subject, blocks: Blocks, steps: int, before: dict[int, dict[float, Trained]], seed: int, full: bool
 ) -> dict[float, Trained]:
-    """All rates at first; later the best one and its neighbours, since the best for more steps is no other or near."""
+    """All rates at first; later the best one, and in full its neighbours: for more steps it is that one or near."""
     rates: Sequence[float] = RATES
     if before:
         last = list(before.values())[-1]
         place = RATES.index(min(last, key=lambda rate: last[rate].validation))
-        rates = RATES[max(0, place - 1) : place + 2]
+        rates = RATES[max(0, place - 1) : place + 2] if full else RATES[place : place + 1]
     return {rate: by_peft(subject, blocks, rate, steps, seed=seed) for rate in rates}
 
 
