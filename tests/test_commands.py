@@ -357,7 +357,7 @@ def test_what_is_missing_is_named(here: Path, name: str) -> None:
     assert done.stderr == f"soft-prompts: {name} is needed to run a model: {_NEEDS}\n" * 3
 
 
-_NEEDS = "pip install 'soft-prompts[train]'"
+_NEEDS = "pip install 'soft-prompts[train]', or in a checkout: python install.py train ..."
 
 
 def test_bitsandbytes_is_asked_for(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

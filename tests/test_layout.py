@@ -65,6 +65,7 @@ OTHERS = {  # what is neither ours nor of the standard library -> who may import
     "torch": TORCH,
     "transformers": TORCH,
     "tokenizers": TORCH,
+    "huggingface_hub": ["trainer.loading"],
     "accelerate": ["trainer*"],
     "psutil": ["trainer*"],
     "matplotlib": ["trainer*"],
