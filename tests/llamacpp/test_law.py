@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -37,10 +38,13 @@ SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "untied llama, sentencepiece": ("llama", "prepend", {**WIDE, "tie_word_embeddings": False}),
     "untied qwen, byte-level": ("qwen3", "bytes", {**WIDE, "head_dim": 64, "tie_word_embeddings": False}),
     "tied llama, byte-level": ("llama", "bytes", {**WIDE, "tie_word_embeddings": True}),
+    "tied llama, sentencepiece": ("llama", "prepend", {**WIDE, "tie_word_embeddings": True}),
     "tied gemma 3, byte-level": ("gemma3", "bytes", {**WIDE, **GEMMA}),
     "tied gemma 2, byte-level": ("gemma2", "bytes", {**WIDE, **GEMMA}),
 }
 UNTIED = "untied llama, byte-level"
+SPACED = "tied llama, sentencepiece"
+"""Where llama.cpp puts a space behind each image."""
 TEXTS = {
     "start": "<<sp:noir>> The lamp was lit by the keeper.",
     "middle": "The lamp <<sp:noir>>was lit",
@@ -154,7 +158,8 @@ def test_the_law(pair: Callable[..., Pair], shape: str, place: str) -> None:
     plain = "The lamp was lit by the keeper."
     floor = np.nanmax(np.abs(found.ours(plain) - found.theirs(plain)))
     text = TEXTS[place]
-    difference = np.nanmax(np.abs(found.ours(text) - found.theirs(text)))
+    read = re.sub(">>(?![ <])", ">> ", text) if shape == SPACED else text
+    difference = np.nanmax(np.abs(found.ours(text) - found.theirs(read)))
     assert difference <= max(2 * floor, FLOOR * 10), (difference, floor)
 
 

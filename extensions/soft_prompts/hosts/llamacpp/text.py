@@ -36,6 +36,11 @@ class Text:
         """How this server's tokenizer joins text and tags; asks the server the first time."""
         return Seams(self.plain)
 
+    @cached_property
+    def spaced(self) -> bool:
+        """Whether this server's tokenizer puts a space before every text, as those of Llama 2 and Mistral do."""
+        return self._text(self.plain("x", False)).startswith(" ")
+
     def plain(self, text: str, add_special: bool) -> list[int]:
         """The ids of a text in which no tags are looked for."""
         if not text and not add_special:

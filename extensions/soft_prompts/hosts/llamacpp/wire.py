@@ -59,12 +59,21 @@ class Wire:
         for soft, group in groupby(ids, lambda each: each >= FIRST_ID):
             run = list(group)
             if not soft:
-                words.append(self._text.decode(run))
+                words.append(self._beside(run))
                 continue
             made = images([self._place(each, sidecar) for each in run], sidecar.side, sidecar.patch)
             pictures += made
             words.append(media * len(made))
         return {"prompt_string": "".join(words), "multimodal_data": pictures}
+
+    def _beside(self, ids: Sequence[int]) -> str:
+        """The text that a server reads as these ids where it stands at the beginning or beside an image.
+
+        Some tokenizers put a space before each such text: it takes the place of one that is there, and where there is
+        none ("<<sp:noir>>, and"), nothing keeps it out.
+        """
+        text = self._text.decode(ids)
+        return text.removeprefix(" ") if self._text.spaced else text
 
     def _with_text_behind(self, ids: Sequence[int]) -> list[int]:
         """llama.cpp ends at once where an image is the last of a prompt (b9000 and later: server-context.cpp asserts
