@@ -184,7 +184,7 @@ def _try(options: argparse.Namespace) -> None:
     asking, sample = _brought(".trainer.asking"), _brought(".hosts.hf.sample")
     model, tokenizer = asking.opened(options)
     heat = 0.0 if options.greedy else 0.7
-    with _brought(".hosts.hf").attach(model, tokenizer, options.folder):
+    with _brought(".hosts.hf").attach(model, tokenizer, options.folder, unresolved=_raised):
         texts = [
             options.text + sample.continuation(model, tokenizer, tag + options.text, options.tokens, options.seed, heat)
             for tag in ("", start)
@@ -198,6 +198,11 @@ def _export(options: argparse.Namespace) -> None:
     target = Path(options.output) if options.output else None
     made = export(options.names, Library(options.folder), Path(options.gguf), target)
     print(json.dumps(made.record()) if options.json else made)
+
+
+def _raised(tag: Any, problem: SoftPromptError) -> None:
+    """As it is, without the advice that `attach` has for programs."""
+    raise problem
 
 
 def _start(name: str, strength: float) -> str:
