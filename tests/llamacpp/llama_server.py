@@ -15,6 +15,9 @@ from pathlib import Path
 FOUND = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server") or ""
 QUANTIZE = str(Path(FOUND or "llama-server").with_name("llama-quantize"))
 
+EXACT = ("--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32")
+"""With these a text is read as exactly as Transformers reads it, and in parts as in one go."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -19,18 +19,28 @@ SPARE = 96
 
 
 def write_storyteller(folder: Path, way: str, kind: str = "F32") -> Path:
+    """The file of `model_of(way)`, with its matrices in one type."""
+    return write_gguf(
+        folder / f"storyteller-{way}-{kind}.gguf",
+        model_of(way),
+        loaded()[1],
+        kind,
+        unused=SPARE if way == "lora" else 0,
+        untie=way == "lora",
+    )
+
+
+@cache
+def model_of(way: str) -> Any:
     """ "lora": with an output table of its own and spare rows; "mmproj": tied, as it is."""
-    model, tokenizer = loaded()
-    path = folder / f"storyteller-{way}-{kind}.gguf"
     if way == "mmproj":
-        return write_gguf(path, model, tokenizer, kind)
-    larger = load()[0]
-    table = larger.get_input_embeddings().weight
-    mean = table.mean(0)
-    larger.resize_token_embeddings(model.config.vocab_size + SPARE, mean_resizing=False)
+        return loaded()[0]
+    model = load()[0]
+    mean = model.get_input_embeddings().weight.mean(0)
+    model.resize_token_embeddings(model.config.vocab_size + SPARE, mean_resizing=False)
     # As likely as a word is on average: greedily never written, and hot now and then.
-    larger.get_input_embeddings().weight[-SPARE:] = mean
-    return write_gguf(path, larger, tokenizer, kind, unused=SPARE, untie=True)
+    model.get_input_embeddings().weight[-SPARE:] = mean
+    return model
 
 
 @cache

@@ -22,7 +22,7 @@ from soft_prompts.hosts.llamacpp.client import Client
 from soft_prompts.hosts.llamacpp.server import Gone, Refused
 from soft_prompts.slots import FIRST_ID
 
-from .llama_server import FOUND, free_port, llama_server
+from .llama_server import EXACT, FOUND, free_port, llama_server
 from .storyteller import WAYS, loaded, write_storyteller
 
 pytestmark = [
@@ -30,8 +30,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not FOUND, reason="LLAMA_SERVER names no llama-server, and none is on the PATH"),
 ]
-EXACT = ["--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32"]
-"""With these a text is read as exactly in parts as in one go."""
 LAMP = " and the old keeper lit the lamp in the tower"
 HILL = " and a dog ran over the hill"
 BEFORE, AFTER = "Once upon a time there was a miller", ". In the morning the boat was gone, and nobody knew where"
@@ -196,11 +194,11 @@ def test_who_waits_while_the_server_is_restarted(new: Callable[..., Client], run
                 client.complete("<<sp:sea>>" + BEFORE)
             # One that is being written when the server goes.
             long = pool.submit(client.complete, TEXT, n_predict=900, temperature=0, ignore_eos=True)
-            time.sleep(0.5)
-            assert not long.done()
+            while not any(slot["is_processing"] for slot in client.server.get("/slots")):
+                assert not long.done()
         client.prepare(["<<sp:noir>>", "<<sp:sea>>", "<<sp:lamp>>"])
         waiting = [pool.submit(client.complete, text, **GREEDY) for text in (TEXT, "<<sp:sea>>" + BEFORE)]
-        time.sleep(0.5)
+        time.sleep(0.5)  # a while in which they have nothing to ask
         assert not any(each.done() for each in (long, *waiting))
         with running(client, port=port):
             assert waiting[0].result(60) == plain

@@ -22,7 +22,7 @@ from soft_prompts.prompt import SoftPrompt
 
 from ..conftest import make_model, make_tokenizer
 from .gguf_models import write_gguf
-from .llama_server import FOUND, QUANTIZE, llama_server
+from .llama_server import EXACT, FOUND, QUANTIZE, llama_server
 
 pytestmark = [
     pytest.mark.llamacpp,
@@ -32,7 +32,6 @@ pytestmark = [
 
 WIDE = {"hidden_size": 256, "intermediate_size": 256, "num_attention_heads": 4, "num_key_value_heads": 2}
 GEMMA = {"head_dim": 64, "query_pre_attn_scalar": 64}
-EXACT = ["--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32"]
 SHAPES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "untied llama, byte-level": ("llama", "bytes", {**WIDE, "tie_word_embeddings": False}),
     "untied llama, sentencepiece": ("llama", "prepend", {**WIDE, "tie_word_embeddings": False}),
