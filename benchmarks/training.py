@@ -91,7 +91,7 @@ def arguments() -> argparse.Namespace:
 
 
 TIMED = ("speed", "memory")
-LANES = (("quality",), ("worldinfo", "distill", "ancestors"))
+LANES = (("quality", "worldinfo", "ancestors"), ("distill",))
 """Sections in which no two times are compared, or only those of one processor: they may run beside each other."""
 
 
