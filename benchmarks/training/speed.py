@@ -21,6 +21,7 @@ SHAPES = {
     "short rows, 32 of 32 tokens, an answer of 8": (32, 32, 8, 2, 3.0),
     "short rows, 32 of 64 tokens, an answer of 8": (32, 64, 8, 1, 2.7),
     "short rows, 32 of 32 tokens, all of which count": (32, 32, 32, 1, None),
+    "short rows, 32 of 64 tokens, all of which count": (32, 64, 64, 1, None),
 }
 """(rows a step, tokens of a row, how many of them count, steps of a run, wanted ratio).
 
