@@ -36,7 +36,8 @@ def speed(rounds: int = 9) -> Section:
     rows = []
     for name, (batch, block, counted, steps, wanted) in SHAPES.items():
         # What has no target is shown beside the others, and takes a third of their time.
-        theirs, mine, faster = _against_peft(subject, batch, block, counted, steps, rounds if wanted else -(-rounds // 3))
+        times = rounds if wanted else -(-rounds // 3)
+        theirs, mine, faster = _against_peft(subject, batch, block, counted, steps, times)
         rows.append((name, f"{theirs:.3f} s", f"{mine:.3f} s", faster))
         if wanted:
             section.least(f"times as fast, {name}", faster.middle, wanted)
