@@ -19,6 +19,12 @@ EXACT = ("--flash-attn", "off", "--cache-type-k", "f32", "--cache-type-v", "f32"
 """With these a text is read as exactly as Transformers reads it, and in parts as in one go."""
 
 
+class Address(str):
+    """Of a server, and the number of its process."""
+
+    pid: int
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -28,7 +34,7 @@ def free_port() -> int:
 @contextmanager
 def llama_server(
     model: Path, flags: Sequence[str] = (), context: int = 256, parallel: int = 1, port: int = 0
-) -> Iterator[str]:
+) -> Iterator[Address]:
     """The address of one that is ready; its log stands beside the model where it ends early."""
     port = port or free_port()
     command = [FOUND, "--model", str(model), "--port", str(port), "--ctx-size", str(context * parallel)]
@@ -37,7 +43,8 @@ def llama_server(
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         try:
-            address = f"http://127.0.0.1:{port}"
+            address = Address(f"http://127.0.0.1:{port}")
+            address.pid = process.pid
             _wait(process, address, log)
             yield address
         finally:

@@ -145,6 +145,21 @@ def test_a_growing_chat_is_read_once(client: Client) -> None:
         chat, known = chat + warm["content"], len(ids)
 
 
+def test_tags_side_by_side_of_which_one_changes(
+    files: dict[str, Path], way: str, running: Running, tmp_path: Path
+) -> None:
+    """Of prompts whose lengths are all multiples of four an image holds several vectors."""
+    chance = np.random.default_rng(5)
+    prompts = [SoftPrompt(name, chance.standard_normal((8, 160)).astype(np.float32) * 0.3) for name in "abc"]
+    client = Client(files[way], prompts=prompts, folder=tmp_path)
+    assert client.prepare().side == (1 if way == "lora" else 2)
+    texts = [BEFORE + "<<sp:a>>" + second + AFTER for second in ("<<sp:b>>", "<<sp:c>>", " <<sp:b>>", "", "<<sp:b>>")]
+    with running(client):
+        alone = [client.complete(text, **GREEDY, cache_prompt=False) for text in texts]
+        assert [client.complete(text, **GREEDY) for text in texts] == alone
+        assert ["".join(client.stream(text, **GREEDY)) for text in texts] == alone
+
+
 def test_a_thousand_tokens_without_a_soft_id(client: Client, way: str) -> None:
     assert client.sidecar is not None
     if way == "mmproj":

@@ -167,8 +167,11 @@ def test_the_law(pair: Callable[..., Pair], shape: str, place: str) -> None:
     ("The lamp was lit by<<sp:noir>><<sp:sea>>", "The lamp was lit<<sp:noir>><<sp:sea>> by"),
     ("<<sp:noir>>", "<<sp:noir>>\n"),
 ])  # fmt: skip
-def test_a_tag_at_the_end_where_tags_are_images(pair: Callable[..., Pair], text: str, read: str) -> None:
-    found = pair("tied llama, byte-level")
+@pytest.mark.parametrize("shape", ["tied llama, byte-level", SPACED])
+def test_a_tag_at_the_end_where_tags_are_images(pair: Callable[..., Pair], shape: str, text: str, read: str) -> None:
+    if "\n" in read and shape == SPACED:
+        pytest.skip("this tokenizer has no line break in Transformers")
+    found = pair(shape)
     assert np.nanmax(np.abs(found.ours(text) - found.theirs(read))) < 1e-4
 
 

@@ -185,6 +185,28 @@ def test_a_server_that_does_not_start_with_them_starts_without(llama: Inside, mo
     assert llama.complete(BEFORE + "<<sp:lamp:0.77>>" + AFTER, temperature=0) != plain
 
 
+def test_tags_side_by_side_of_which_one_changes(llama: Inside) -> None:
+    """Where images hold several vectors each, llama-server stumbles over what it kept of the text before."""
+    import numpy as np
+
+    from soft_prompts import SoftPrompt
+
+    for each in llama.folder.glob("*.safetensors"):
+        each.unlink()
+    chance = np.random.default_rng(5)
+    for name in "abc":
+        SoftPrompt(name, chance.standard_normal((8, 160)).astype(np.float32) * 0.3).save(
+            llama.folder / f"{name}.safetensors"
+        )
+    llama.ours.library.refresh()
+    said = [
+        llama.complete(f"{BEFORE}<<sp:a>><<sp:{second}>>{AFTER}", temperature=0, stream=stream)
+        for second in "bcb"
+        for stream in (True, False)
+    ]
+    assert said[0] == said[1] == said[4] == said[5] and said[2] == said[3] != said[0] and all(map(str.strip, said))
+
+
 def test_pins(llama: Inside) -> None:
     from soft_prompts.hosts.protocol import Pin
 

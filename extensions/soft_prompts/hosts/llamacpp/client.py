@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .server import Gone, Refused, Server
 from .sidecar import Sidecar, Wanted, make
 from .text import Text
 from .view import GgufView
-from .wire import Wire
+from .wire import Wire, anew
 
 
 class Client:
@@ -102,7 +103,14 @@ class Client:
 
     def stream(self, prompt: str, **options: Any) -> Iterator[str]:
         """The same in parts, as they are written."""
-        for part in self.server.stream("/completion", self.request(prompt, options)):
+        asked = self.request(prompt, options)
+        parts = self.server.stream("/completion", asked)
+        try:
+            first = next(parts)
+        except Refused as problem:
+            parts = self.server.stream("/completion", self._again(asked, problem))
+            first = next(parts)
+        for part in chain([first], parts):
             yield str(part.get("content", ""))
 
     def request(self, prompt: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +129,17 @@ class Client:
         return self.wire.payload(asked, self.sidecar, media)
 
     def _complete(self, prompt: str, options: dict[str, Any]) -> str:
-        return str(self.server.post("/completion", self.request(prompt, options))["content"])
+        asked = self.request(prompt, options)
+        try:
+            return str(self.server.post("/completion", asked)["content"])
+        except Refused as problem:
+            return str(self.server.post("/completion", self._again(asked, problem))["content"])
+
+    @staticmethod
+    def _again(asked: dict[str, Any], problem: Refused) -> dict[str, Any]:
+        if (again := anew(asked, str(problem))) is None:
+            raise problem
+        return again
 
     def _media(self) -> str:
         return str(self.server.get("/props").get("media_marker", "<__media__>"))

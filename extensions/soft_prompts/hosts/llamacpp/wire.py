@@ -11,6 +11,20 @@ from .mmproj import images
 from .sidecar import Sidecar
 from .text import Text
 
+STUMBLED = "Chunk not found"
+"""What llama-server says where texts part between two images side by side, of which it kept the first (b9000 and later:
+server_tokens::keep_first). It says so again and again, until it is asked to read everything anew."""
+
+_LONGEST = 16
+"""Tokens of a word."""
+
+
+def anew(asked: Mapping[str, Any], said: str) -> dict[str, Any] | None:
+    """The request to send again where a server stumbled; None where that was not the reason, or is no help."""
+    if STUMBLED not in said or asked.get("cache_prompt") is False:
+        return None
+    return {**asked, "cache_prompt": False}
+
 
 class Wire:
     """words: the token ids of a slot's key where these say the same, see `Resolver.words`."""
@@ -73,17 +87,28 @@ class Wire:
         none ("<<sp:noir>>, and"), nothing keeps it out.
         """
         text = self._text.decode(ids)
-        return text.removeprefix(" ") if self._text.spaced else text
+        # Never nothing: an image must not be the last of a prompt.
+        return (text.removeprefix(" ") or text) if self._text.spaced else text
 
     def _with_text_behind(self, ids: Sequence[int]) -> list[int]:
         """llama.cpp ends at once where an image is the last of a prompt (b9000 and later: server-context.cpp asserts
         a text): the word before the tag goes behind it, or a line break where there is none."""
-        words = [place for place, each in enumerate(ids) if each < FIRST_ID]
         if not ids or ids[-1] < FIRST_ID:
             return list(ids)
-        if not words:
+        stop = max((place + 1 for place, each in enumerate(ids) if each < FIRST_ID), default=0)
+        if not stop:
             return [*ids, *self._text.seams.inner("\n")]
-        return [*ids[: words[-1]], *ids[words[-1] + 1 :], ids[words[-1]]]
+        start = self._last_word(ids[:stop])
+        return [*ids[:start], *ids[stop:], *ids[start:stop]]
+
+    def _last_word(self, ids: Sequence[int]) -> int:
+        """Where the word begins that ids end with; where its last token does, if that is not found."""
+        for start in range(len(ids) - 1, max(-1, len(ids) - 1 - _LONGEST), -1):
+            if ids[start] >= FIRST_ID:
+                break
+            if self._text.decode([ids[start]])[:1].isspace():
+                return start
+        return len(ids) - 1
 
     def _place(self, placeholder: int, sidecar: Sidecar) -> int:
         slot = self._slots.slot(placeholder)

@@ -23,7 +23,7 @@ from ...tags import Tag, tag_for
 from ..llamacpp.sidecar import Sidecar
 from ..llamacpp.text import Text
 from ..llamacpp.view import GgufView
-from ..llamacpp.wire import Wire
+from ..llamacpp.wire import Wire, anew
 from ..wrapped import Wrapped
 from .budget import bos_of, rearranged, spans_of
 from .gate import Gate
@@ -206,12 +206,15 @@ class ServedLlama:
             options["json"] = self._wire.payload(asked, self.sidecar, media)
         self._gate.wait()
         try:
-            return call(url, *args, **options)
+            answer = call(url, *args, **options)
         except OSError:  # as those of requests are: a count that came while the server was restarted
             if not self._gate.closed_lately():
                 raise
             self._gate.wait()
             return call(url, *args, **options)
+        if isinstance(asked, Mapping) and answer.status_code >= 400 and (again := anew(options["json"], answer.text)):
+            return call(url, *args, **{**options, "json": again})
+        return answer
 
     def _ask(self, path: str, asked: Mapping[str, Any]) -> Any:
         """The server's answer, for Text and the probe."""
