@@ -134,7 +134,7 @@ def test_an_end_before_the_first_look_promises_nothing(typed: Any, monkeypatch: 
 
 def test_a_rehearsal_ends_at_once(typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(*words: Any) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # in this thread, and so before anything else is done
 
     monkeypatch.setattr(commands, "rehearse", measured)
     status, out, err = typed(*TEXT, *SMALL, "--dry-run")
