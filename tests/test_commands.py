@@ -205,7 +205,7 @@ def test_an_end_keeps_the_best_and_says_how_to_go_on(
     _, out, _ = run(*words, "--name", "whole")
     whole = soft_prompts.load(lines(out)[-1]["path"])
     with monkeypatch.context() as patch:
-        at_step(6, lambda: os.kill(os.getpid(), number), patch)
+        at_step(6, lambda: signal.raise_signal(number), patch)
         before = signal.getsignal(number)
         status, out, _ = run(*words)
         assert signal.getsignal(number) is before
@@ -225,8 +225,8 @@ def test_an_end_keeps_the_best_and_says_how_to_go_on(
 
 def test_a_second_end_is_obeyed_at_once(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def twice() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     at_step(2, twice, monkeypatch)
     status, out, err = run("train", "finetune", "lamp.txt", *SMALL, "--json")
@@ -240,7 +240,7 @@ def test_an_end_before_the_first_step(run: Any, monkeypatch: pytest.MonkeyPatch)
 
     def phase(self: showing.Programs, what: str, done: int, total: int) -> None:
         own(self, what, done, total)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(showing.Programs, "phase", phase)
     status, out, _ = run("train", "world-info", "emma.json", *SMALL, "--json")

@@ -125,7 +125,7 @@ def at_first_step(do: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_end_before_the_first_look_promises_nothing(typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_first_step(lambda: os.kill(os.getpid(), signal.SIGINT), monkeypatch)
+    at_first_step(lambda: signal.raise_signal(signal.SIGINT), monkeypatch)
     status, out, _ = typed(*TEXT, *SMALL)
     assert status == 130
     assert "Stopped after step 1 of 8. No look at unseen text has found anything better" in out
