@@ -129,6 +129,6 @@ def _trained(name: str, model: Any, tokenizer: Any, text: str, steps: int) -> So
 def _rows(tokenizer: Any, text: str, rows: int) -> list[list[int]]:
     """Parts of a text, from all over it, each of which begins with a word: so it is read the same behind an image."""
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    begins = [place for place, each in enumerate(tokenizer.convert_ids_to_tokens(ids)) if each.startswith(("Ġ", "▁"))]
-    begins = [place for place in begins if place + LENGTH <= len(ids)]
+    texts = tokenizer.convert_ids_to_tokens(ids[: 1 - LENGTH])
+    begins = [place for place, each in enumerate(texts) if len(each) > 1 and each.startswith(("Ġ", "▁"))]
     return [ids[place : place + LENGTH] for place in begins[:: len(begins) // rows][:rows]]
