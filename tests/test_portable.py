@@ -40,6 +40,7 @@ ours, said = webui(), []
 ours.on_warning(said.append)
 
 class Answer(SimpleNamespace):
+    status_code = 200
     def json(self):
         return vars(self)
 

@@ -137,7 +137,12 @@ def test_a_rehearsal_ends_at_once(typed: Any, monkeypatch: pytest.MonkeyPatch) -
         signal.raise_signal(signal.SIGINT)  # in this thread, and so before anything else is done
 
     monkeypatch.setattr(commands, "rehearse", measured)
-    status, out, err = typed(*TEXT, *SMALL, "--dry-run")
+    # A program that was started in the background hears no Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status, out, err = typed(*TEXT, *SMALL, "--dry-run")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (status, err) == (130, "\nsoft-prompts: ended\n")
     assert "--resume" not in out
 

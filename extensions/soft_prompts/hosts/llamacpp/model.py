@@ -105,7 +105,8 @@ class GgufModel:
 
     def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """(len(ids), width): as the embedding module gives them, scale and all."""
-        return self.table_rows(ids) * np.float32(self.scale)
+        rows: NDArray[np.float32] = self.table_rows(ids) * np.float32(self.scale)
+        return rows
 
     def table_rows(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """(len(ids), width): rows as the file holds them, dequantised; raises InvalidFile where it was replaced."""
