@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -98,9 +99,11 @@ class ServedLlama:
 
     def place(self, tag: Tag) -> Slot:
         """The ids and vectors of a tag; raises SoftPromptError with the reason why there are none."""
+        slot = self._resolver.place(tag)
+        if self._resolver.words(slot.key):
+            return slot  # a text is its own words, and needs neither room nor a server that was tried
         if self._stock.refused:
             raise UnsupportedModel(self._stock.refused)
-        slot = self._resolver.place(tag)
         if len(slot.ids) > self.route.room:
             raise UnsupportedModel(
                 f"{tag.text or tag}: it has {len(slot.ids)} tokens, and with llama.cpp this model has room for "
@@ -143,12 +146,9 @@ class ServedLlama:
         row: list[int] = ids[0].tolist()
         if not pins and not any(each >= FIRST_ID for each in row):
             return call(prompt, count, input_ids=ids)
-        if self.route.way == "mmproj":
-            # Places of images are not told apart in what this server says of a prompt.
-            plainly = np.array([[each for each in row if each < FIRST_ID]], np.int64)
-            return call(prompt, count, input_ids=plainly)
-        head = self._head(row)
-        if self._ready([*row, *pins]) != [*row, *pins]:
+        head, whole = self._head(row), [*row, *pins]
+        # Places of images are not told apart in what this server says of a prompt.
+        if self.route.way == "mmproj" or self._ready(whole) != whole:
             plainly = np.array([[each for each in row if each < FIRST_ID]], np.int64)
             return call(prompt, count, input_ids=plainly)
         found = call(prompt, count, input_ids=np.array([[*row[:head], *pins, *row[head:]]], np.int64))
@@ -173,6 +173,15 @@ class ServedLlama:
             add_bos_token = False  # as the loader itself does
         return self._text.encode(text, add_bos_token).ids
 
+    @contextmanager
+    def _giving(self, prompt: str, row: list[int]) -> Iterator[None]:
+        """Where the loader encodes this prompt in here, it gets these ids."""
+        self._given.ids = (prompt, row)
+        try:
+            yield
+        finally:
+            self._given.ids = None
+
     def _decode(self, call: Callable[..., str], ids: Any, **options: Any) -> str:
         row = [int(each) for each in (ids if isinstance(ids, (list, tuple, np.ndarray)) else [ids])]
         return self._text.decode(row) if any(each >= FIRST_ID for each in row) else call(ids, **options)
@@ -186,8 +195,7 @@ class ServedLlama:
             return
         asked = np.array([self.base.encode(prompt, add_bos_token=state["add_bos_token"])], np.int64)
         row = self._ready(self._asks.arranged(state, prompt, asked)[0].tolist())
-        with self._gate.ticket():
-            self._given.ids = (prompt, row)
+        with self._gate.ticket(), self._giving(prompt, row):
             yield from call(prompt, state)
 
     def _logits(self, call: Callable[..., Any], prompt: str, state: dict[str, Any], *args: Any, **options: Any) -> Any:
@@ -195,8 +203,7 @@ class ServedLlama:
         pins = self._asks.logits_pins(prompt, np.array([row], np.int64))
         head = self._head(row)
         row = self._ready([*row[:head], *pins, *row[head:]])
-        with self._gate.ticket():
-            self._given.ids = (prompt, row)
+        with self._gate.ticket(), self._giving(prompt, row):
             return call(prompt, state, *args, **options)
 
     def _post(self, call: Callable[..., Any], url: str, *args: Any, **options: Any) -> Any:
