@@ -6,12 +6,10 @@ and need the memory of a model that was never quantised.
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TrainingError
-from ..hosts.llamacpp.header import read_header
 from ..hosts.llamacpp.model import GgufModel
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ def _check_room(model: GgufModel, choice: Choice) -> None:
 
     from .fitting import free
 
-    count = sum(prod(place.shape) for place in read_header(model.path).tensors.values())
+    count = model.weights
     kind = choice.dtype if choice.dtype in _HALVES else "float32"
     needed, there = count * (2 if kind in _HALVES else 4), free(torch.device("cpu"))
     if needed > _SHARE * there:

@@ -5,22 +5,27 @@ Here every reason why a tag cannot be used becomes an error with a name; hosts d
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import AmbiguousPrompt, InvalidTag, Misfit, UnknownPrompt
+from .errors import AmbiguousPrompt, InvalidTag, Misfit, SoftPromptError, UnknownPrompt
 from .fingerprint import Described, Embedding, Fit, Judge
 from .library import Library
-from .prompt import Prompt, SoftPrompt, TextPrompt, by_name
+from .prompt import Prompt, SoftPrompt, TaggedText, TextPrompt, by_name
 from .slots import Slot, Slots
-from .tags import LARGEST_STRENGTH, Tag
+from .splice import Seams, Spliced
+from .tags import LARGEST_STRENGTH, Tag, parse, without
 
 _log = logging.getLogger(__name__)
+
+Unresolved = Callable[[Tag, SoftPromptError], None]
+"""`unresolved(tag, problem)` is told of a tag that cannot be used; the text then goes on without it."""
 
 
 class View(Embedding, Protocol):
@@ -68,6 +73,33 @@ class Resolver:
             prompt = self._embedded(prompt)
         key = _key(prompt, tag)
         return self._slots.find(key, tag) or self._slots.place(self._vectors(prompt, tag), tag, key)
+
+    def splice(
+        self, text: str, seams: Seams, add_special_tokens: bool = True, unresolved: Unresolved | None = None
+    ) -> Spliced:
+        """The ids of one text, with placeholders where tags stand; its own prompts (TaggedText) go before all others.
+
+        unresolved: is told of a tag that cannot be used, and the text goes on without it; without it, that raises.
+        """
+        carried: Mapping[str, SoftPrompt] = text.prompts if isinstance(text, TaggedText) else {}
+        pieces = parse(text)
+        slots: dict[Tag, Slot] = {}
+        for tag in [piece for piece in pieces if isinstance(piece, Tag)]:
+            try:
+                slots[tag] = self.place(tag, carried)
+            except SoftPromptError as problem:
+                if unresolved is None:
+                    raise
+                unresolved(tag, problem)
+        pieces = without(pieces, [piece for piece in pieces if isinstance(piece, Tag) and piece not in slots])
+        return seams.splice(pieces, lambda tag: slots[tag].ids, add_special_tokens)
+
+    def fitting(self, tags: Iterable[Tag]) -> Iterator[Slot]:
+        """The slots of those that can be used here, texts left out: they are their own words, see `words`."""
+        for tag in tags:
+            with contextlib.suppress(SoftPromptError):
+                if not self.is_text(tag):
+                    yield self.place(tag)
 
     def is_text(self, tag: Tag) -> bool:
         """Whether `tag` means a text as it is, whose words say the same as its vectors; raises as `place` does."""

@@ -107,6 +107,36 @@ class Slots:
                 raise self._lost(placeholder)
             return self._index[place]
 
+    def name(self, placeholder: int) -> str:
+        """The tag that an id is of, as text; "<<sp:?>>" for one that is not here, since a text with a gap is worth more
+        than none where only reading is asked for."""
+        try:
+            return str(self.slot(placeholder).tag)
+        except UnknownPlaceholder:
+            return "<<sp:?>>"
+
+    def runs(self, ids: Iterable[int]) -> Iterator[list[int] | str]:
+        """Ids as what they say, in turn: runs of ids of the vocabulary, and the name of each tag once."""
+        run: list[int] = []
+        last = None
+        for each in ids:
+            if each < FIRST_ID:
+                run.append(each)
+            elif last is None or each != last + 1 or self._begins(each):
+                if run:
+                    yield run
+                yield self.name(each)
+                run = []
+            last = each
+        if run:
+            yield run
+
+    def _begins(self, placeholder: int) -> bool:
+        try:
+            return self.slot(placeholder).ids.start == placeholder
+        except UnknownPlaceholder:
+            return False
+
     @contextmanager
     def hold(self, ids: Iterable[int]) -> Iterator[None]:
         """While the block runs, the vectors of these ids stay, whatever else is placed; raises UnknownPlaceholder."""

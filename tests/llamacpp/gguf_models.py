@@ -151,3 +151,11 @@ def _vocabulary(writer: Any, tokenizer: Any, rows: int, unused: int, reserved: i
     writer.add_eos_token_id(tokenizer.eos_token_id)
     writer.add_add_bos_token(True)
     writer.add_add_eos_token(False)
+
+
+def origin_of(model: Any) -> dict[str, str]:
+    """The metadata of a prompt that was made for this GgufModel."""
+    from soft_prompts.fingerprint import KEY, sample_ids, take
+
+    ids = sample_ids(len(model.tokens))
+    return {"base_model": model.name, KEY: take(model, [model.tokens[each] for each in ids], ids).to_text()}

@@ -16,10 +16,9 @@ gguf = pytest.importorskip("gguf")
 
 from soft_prompts import SoftPrompt, cli, load  # noqa: E402
 from soft_prompts.hosts.llamacpp.model import GgufModel  # noqa: E402
-from soft_prompts.hosts.llamacpp.view import origin_of  # noqa: E402
 
 from ..conftest import make_model, make_tokenizer  # noqa: E402
-from .gguf_models import write_gguf  # noqa: E402
+from .gguf_models import origin_of, write_gguf  # noqa: E402
 
 WIDTH, ROWS, WORDS = 32, 464, 380
 """Of WORDS the tokenizer knows; the others are spare."""

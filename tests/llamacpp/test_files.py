@@ -20,12 +20,11 @@ from soft_prompts.hosts.llamacpp.mmproj import image, patch_for, room_of, side_f
 from soft_prompts.hosts.llamacpp.model import GgufModel  # noqa: E402
 from soft_prompts.hosts.llamacpp.sidecar import PROBE, Wanted, make, route_of  # noqa: E402
 from soft_prompts.hosts.llamacpp.spare import spare_rows  # noqa: E402
-from soft_prompts.hosts.llamacpp.view import origin_of  # noqa: E402
 from soft_prompts.hosts.llamacpp.writer import one_hot_q4  # noqa: E402
 from soft_prompts.prompt import SoftPrompt  # noqa: E402
 
 from ..conftest import make_model, make_tokenizer  # noqa: E402
-from .gguf_models import write_gguf  # noqa: E402
+from .gguf_models import origin_of, write_gguf  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from ...errors import InvalidPrompt, UnsupportedModel
 from ...fingerprint import Described, Fit
 from ...library import Library
 from ...prompt import SoftPrompt
-from ...resolve import Resolver
+from ...resolve import Resolver, Unresolved
 from ...slots import Slot, Slots
 from ...tags import Tag
 from .generation import SafeGeneration, neutral_id
 from .injection import Injection
 from .selftest import check
-from .tokenizer import TaggedTokenizer, Unresolved
+from .tokenizer import TaggedTokenizer
 from .view import Codec, ModelView, codec_of, origin_of, text_embedding, unwrap
 
 _FOR_PROGRAMS = "An f-string keeps only a prompt's name: write prompt + text, or attach(..., prompts=[prompt])."

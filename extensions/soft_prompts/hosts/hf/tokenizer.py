@@ -14,16 +14,12 @@ from typing import Any
 from transformers import BatchEncoding
 from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 
-from ...errors import SoftPromptError, UnknownPlaceholder, UnsupportedInput
-from ...prompt import SoftPrompt, TaggedText
-from ...resolve import Resolver
-from ...slots import FIRST_ID, Slot, Slots
+from ...errors import UnsupportedInput
+from ...resolve import Resolver, Unresolved
+from ...slots import FIRST_ID, Slots
 from ...splice import Spliced, truncate
-from ...tags import Tag, has_tags, parse, without
+from ...tags import has_tags
 from .view import Codec
-
-Unresolved = Callable[[Tag, SoftPromptError], None]
-"""`unresolved(tag, problem)` is told of a tag that cannot be used; the text then goes on without it."""
 
 _REFUSED = {
     "return_offsets_mapping": "offsets into a text whose tags are vectors mean nothing",
@@ -73,20 +69,7 @@ class TaggedTokenizer:
     def splice(self, text: str, add_special_tokens: bool = True) -> Spliced:
         """The ids of one text; its own prompts (TaggedText) go before all others."""
         self.codec.refresh()
-        carried: Mapping[str, SoftPrompt] = text.prompts if isinstance(text, TaggedText) else {}
-        pieces = parse(text)
-        slots = {piece: self._place(piece, carried) for piece in pieces if isinstance(piece, Tag)}
-        pieces = without(pieces, [tag for tag, slot in slots.items() if slot is None])
-        return self.codec.seams.splice(pieces, lambda tag: slots[tag].ids, add_special_tokens)  # type: ignore[union-attr]
-
-    def _place(self, tag: Tag, carried: Mapping[str, SoftPrompt]) -> Slot | None:
-        try:
-            return self._resolver.place(tag, carried)
-        except SoftPromptError as problem:
-            if self._unresolved is None:
-                raise
-            self._unresolved(tag, problem)
-            return None
+        return self._resolver.splice(text, self.codec.seams, add_special_tokens, self._unresolved)
 
     def decode(self, plain: Callable[..., str], ids: Any, skip_special_tokens: bool = False, **options: Any) -> str:
         """What `_decode` gives, with tags where placeholder ids stand."""
@@ -97,40 +80,16 @@ class TaggedTokenizer:
         if skip_special_tokens:
             # The sentinel is special, too, and must survive.
             ids = [each for each in ids if each not in self.codec.specials]
-        marked, tags = self._marked(ids)
+        runs = list(self._slots.runs(ids))
+        tags = [run for run in runs if isinstance(run, str)]
+        # One sentinel for each tag.
+        marked = [each for run in runs for each in ([self.codec.sentinel_id] if isinstance(run, str) else run)]
         parts = self.codec.decode(marked, skip_special_tokens=False, **options).split(self.codec.sentinel)
         return "".join(part + tag for part, tag in zip(parts, [*tags, ""], strict=True))
 
     def token(self, plain: Callable[..., Any], placeholder: int) -> str:
         """The token string of one id: of a placeholder, its tag."""
-        return self._tag(placeholder) if placeholder >= FIRST_ID else plain(placeholder)
-
-    def _marked(self, ids: Sequence[int]) -> tuple[list[int], list[str]]:
-        """(ids with one sentinel for each run of placeholders of one tag, the tags of these sentinels)."""
-        marked: list[int] = []
-        tags: list[str] = []
-        last = None
-        for each in ids:
-            if each < FIRST_ID:
-                marked.append(each)
-            elif last is None or each != last + 1 or self._begins_slot(each):
-                marked.append(self.codec.sentinel_id)
-                tags.append(self._tag(each))
-            last = each
-        return marked, tags
-
-    def _begins_slot(self, placeholder: int) -> bool:
-        try:
-            return self._slots.slot(placeholder).ids.start == placeholder
-        except UnknownPlaceholder:
-            return False
-
-    def _tag(self, placeholder: int) -> str:
-        try:
-            return str(self._slots.slot(placeholder).tag)
-        except UnknownPlaceholder:
-            # Only reading is asked for here, and a text with a gap is worth more than none.
-            return "<<sp:?>>"
+        return self._slots.name(placeholder) if placeholder >= FIRST_ID else plain(placeholder)
 
     def _cut(self, row: Spliced, options: Mapping[str, Any]) -> Spliced:
         limit = options.get("max_length")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,7 @@ from ...errors import SoftPromptError, UnsupportedModel
 from ...library import Library
 from ...prompt import SoftPrompt
 from ...resolve import Resolver
-from ...slots import Slot, Slots
+from ...slots import Slots
 from ...tags import Tag, parse, tag_for
 from .model import GgufModel
 from .probe import probe
@@ -65,7 +64,9 @@ class Client:
         A text needs no place in it: its words are sent.
         """
         chosen = [_tag(each) for each in tags]
-        slots = [slot for tag in chosen for slot in self._placed(tag)] if chosen else self._all()
+        slots = [self.resolver.place(tag) for tag in chosen if not self.resolver.is_text(tag)]
+        if not chosen:
+            slots = list(self.resolver.fitting(map(tag_for, [*self._names, *(self.library or ())])))
         self.sidecar = make(self.model, [Wanted(slot.key, slot.vectors) for slot in slots], self.folder)
         self._checked = ""
         return self.sidecar
@@ -143,17 +144,6 @@ class Client:
 
     def _media(self) -> str:
         return str(self.server.get("/props").get("media_marker", "<__media__>"))
-
-    def _all(self) -> list[Slot]:
-        """Of all that fits."""
-        found = []
-        for tag in map(tag_for, [*self._names, *(self.library or ())]):
-            with contextlib.suppress(SoftPromptError):
-                found += self._placed(tag)
-        return found
-
-    def _placed(self, tag: Tag) -> list[Slot]:
-        return [] if self.resolver.is_text(tag) else [self.resolver.place(tag)]
 
 
 def _tag(tag: str | Tag) -> Tag:

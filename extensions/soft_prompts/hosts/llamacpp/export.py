@@ -18,7 +18,7 @@ from .header import read_header
 from .mmproj import images
 from .model import GgufModel
 from .sidecar import Sidecar, Wanted, plan, route_of
-from .view import GgufView
+from .view import GgufView, NoTokenizer
 
 _PARSED = (2, 3, 4)
 """Token types whose text a tokenizer of llama.cpp reads as that one token: unknown, control, user defined."""
@@ -129,22 +129,14 @@ def _tag(name: str) -> Tag:
 
 
 def _placed(model: GgufModel, library: Library, tags: Sequence[Tag]) -> dict[Tag, Slot]:
-    resolver = Resolver(GgufView(model, _no_tokenizer), Slots(model.width), library)
+    resolver = Resolver(GgufView(model), Slots(model.width), library)
     found = {}
     for tag in tags:
         try:
             found[tag] = resolver.place(tag)
-        except _Words as problem:
+        except NoTokenizer as problem:
             raise InvalidPrompt(f"{tag}: {problem}") from None
     return found
-
-
-class _Words(InvalidPrompt):
-    pass
-
-
-def _no_tokenizer(text: str) -> list[int]:
-    raise _Words("it is a text, which every model reads as it is: paste its words")
 
 
 def _path(tags: Sequence[Tag], gguf: Path, target: Path | None) -> Path:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ class GgufModel:
     """A View of the token embeddings, as far as a file can give one: width, rows and `embed`.
 
     tokens and kinds: one text and one of ggml's token types for each row. tied: whether the same table is the output.
-    parts: how many files it is made of.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class GgufModel:
     kinds: tuple[int, ...]
     tied: bool
     values: dict[str, Any]
-    parts: int
+    _headers: tuple[Header, ...]
     _holder: Header
     _table: Place
 
@@ -78,7 +78,7 @@ class GgufModel:
         tied = not any(OUTPUT in each.tensors for each in headers)
         shape = table.shape
         found = cls(
-            path, architecture, name, *shape, tuple(tokens), tuple(kinds), tied, values, len(headers), holder, table
+            path, architecture, name, *shape, tuple(tokens), tuple(kinds), tied, values, tuple(headers), holder, table
         )
         found._check_place()
         return found
@@ -88,10 +88,15 @@ class GgufModel:
         """What the embedding module multiplies the table's rows by."""
         return float(np.float32(np.sqrt(self.width))) if self.architecture in _SCALED else 1.0
 
-    @cached_property
-    def context(self) -> int:
-        """Tokens of context that the model was made for; 0 where the file does not say."""
-        return int(self.values.get(f"{self.architecture}.context_length", 0))
+    @property
+    def parts(self) -> int:
+        """How many files it is made of."""
+        return len(self._headers)
+
+    @property
+    def weights(self) -> int:
+        """How many numbers there are in all of them."""
+        return sum(prod(place.shape) for each in self._headers for place in each.tensors.values())
 
     @cached_property
     def kind(self) -> str:

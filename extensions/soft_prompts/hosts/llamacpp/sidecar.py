@@ -68,7 +68,7 @@ class Sidecar:
     path: Path
     way: Way
     model: str
-    places: Mapping[Hashable, range | tuple[int, ...]]
+    places: Mapping[Hashable, tuple[int, ...]]
     probe: tuple[int, ...]
     told: tuple[int, ...]
     banned: tuple[int, ...]

@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...fingerprint import KEY, sample_ids, take
+from ...errors import InvalidPrompt
 from .model import GgufModel
 
 
 class GgufView:
-    """A View: width, rows, `embed(ids)` in the space of the embedding module's output, `inner_ids(text)`."""
+    """A View: width, rows, `embed(ids)` in the space of the embedding module's output, `inner_ids(text)`.
 
-    def __init__(self, model: GgufModel, inner: Callable[[str], list[int]]) -> None:
+    inner: of the server that runs the model; without one, a text has no ids.
+    """
+
+    def __init__(self, model: GgufModel, inner: Callable[[str], list[int]] | None = None) -> None:
         self.model = model
-        self.inner_ids = inner
+        self.inner_ids = inner or _no_tokenizer
 
     @property
     def width(self) -> int:
@@ -33,7 +36,9 @@ class GgufView:
         return self.model.embed(ids)
 
 
-def origin_of(model: GgufModel) -> dict[str, str]:
-    """The metadata that says which model vectors belong to: base_model and fingerprint."""
-    ids = sample_ids(len(model.tokens))
-    return {"base_model": model.name, KEY: take(model, [model.tokens[each] for each in ids], ids).to_text()}
+class NoTokenizer(InvalidPrompt):
+    """A text was to become vectors, and there is no server that could say its ids."""
+
+
+def _no_tokenizer(text: str) -> list[int]:
+    raise NoTokenizer("it is a text, which every model reads as it is: paste its words")

@@ -139,19 +139,10 @@ def examined(model: Any, args: Any) -> tuple[GgufModel, Route]:
 def planned(model: Any, args: Any, library: Library, favourites: Sequence[Tag]) -> Sidecar:
     """The sidecar for a model that is about to be started, of all that needs no tokenizer; raises SoftPromptError."""
     file, _ = examined(model, args)
-    resolver = Resolver(GgufView(file, _no_tokenizer), Slots(file.width), library)
+    resolver = Resolver(GgufView(file), Slots(file.width), library)
     library.refresh()
-    wanted = {}
-    for tag in [*favourites, *map(tag_for, library)]:
-        try:
-            slot = resolver.place(tag)
-        except SoftPromptError:
-            continue
-        wanted[slot.key] = Wanted(slot.key, slot.vectors)
+    slots = resolver.fitting([*favourites, *map(tag_for, library)])
+    wanted = {slot.key: Wanted(slot.key, slot.vectors) for slot in slots}
     if not wanted:
         raise SoftPromptError("the library holds none for this model")
     return make(file, list(wanted.values()), library.folder / FOLDER)
-
-
-def _no_tokenizer(text: str) -> list[int]:
-    raise UnsupportedModel("a text is its own words, and needs no vectors")

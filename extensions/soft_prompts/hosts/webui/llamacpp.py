@@ -254,10 +254,4 @@ class ServedLlama:
     def _rest(self) -> Iterator[Slot]:
         """What else is put in: what is pinned or was used, then the whole library, as far as it fits."""
         self._library.refresh()  # a file that has just come must not cost a start of its own
-        for tag in [*self._asks.favourites(), *map(tag_for, self._library)]:
-            try:
-                slot = self.place(tag)
-            except SoftPromptError:
-                continue
-            if self._wire.needed(slot.ids[:1]):
-                yield slot
+        return self._resolver.fitting([*self._asks.favourites(), *map(tag_for, self._library)])
