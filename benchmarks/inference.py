@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib.util
 import platform
-import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 
 from soft_prompts import Library, SoftPrompt, demo
 from soft_prompts.hosts.webui.transformers import Served
+
+HERE = Path(__file__).resolve()
+_spec = importlib.util.spec_from_file_location("benchmark_parts", HERE.with_name("parts.py"))
+assert _spec is not None and _spec.loader is not None
+parts = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(parts)
+turns, ratio = parts.part("common.turns").turns, parts.part("common.turns").ratio
 
 CONTEXT, TAGS, TOKENS = 2_048, 4, 20
 
@@ -82,32 +87,9 @@ def prefill(model: Any, ids: torch.Tensor) -> float:
     return time.perf_counter() - began
 
 
-def turns(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Every measure once a round, in another order each time."""
-    found: dict[str, list[float]] = {name: [] for name in measures}
-    order = list(measures)
-    chance = random.Random(0)
-    for name in order:
-        measures[name]()  # warm
-    for _ in range(rounds):
-        chance.shuffle(order)
-        for name in order:
-            found[name].append(measures[name]())
-    return found
-
-
 def more(ours: list[float], theirs: list[float]) -> float:
     """The median of what each round took more: the two stood close together in time."""
     return statistics.median(mine - other for mine, other in zip(ours, theirs, strict=True))
-
-
-def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
-    """(median ratio of the rounds, and its 95 % bootstrap interval)."""
-    ratios = np.array(ours) / np.array(theirs)
-    chance = np.random.default_rng(0)
-    medians = np.median(chance.choice(ratios, (4_000, len(ratios))), axis=1)
-    low, high = np.percentile(medians, [2.5, 97.5])
-    return float(np.median(ratios)), float(low), float(high)
 
 
 def small(folder: Path, steps: int, rounds: int) -> None:
@@ -127,6 +109,7 @@ def small(folder: Path, steps: int, rounds: int) -> None:
             "tags": lambda: decode(ours, tagged, steps),
         },
         rounds,
+        warm=True,
     )
     bare_step = statistics.median(found["bare"]) * 1e6
     print(f"| decoding step, hidden size 8, one layer, {rounds} times {steps:,} steps | {bare_step:.0f} µs |")
@@ -144,6 +127,7 @@ def small(folder: Path, steps: int, rounds: int) -> None:
             "tags": lambda: prefill(ours, tagged),
         },
         5 * rounds,
+        warm=True,
     )
     print(f"| prefill of {CONTEXT:,} tokens | {statistics.median(found['bare']) * 1e3:.1f} ms |")
     print(f"| the same, attached, without a tag | {more(found['no tag'], found['bare']) * 1e3:+.2f} ms |")
@@ -165,6 +149,7 @@ def large(folder: Path, steps: int, rounds: int) -> None:
             "tags": lambda: decode(ours, tagged, steps),
         },
         rounds,
+        warm=True,
     )
     print(f"| decoding step of {count:.0f} million parameters | {statistics.median(found['bare']) * 1e3:.1f} ms |")
     for name, words in {
@@ -172,8 +157,7 @@ def large(folder: Path, steps: int, rounds: int) -> None:
         "no tag": "attached, no tag",
         "tags": "four tags",
     }.items():
-        middle, low, high = ratio(found[name], found["bare"])
-        print(f"| {words} | {middle:.3f} ({low:.3f} to {high:.3f}) |")
+        print(f"| {words} | {ratio(found[name], found['bare']):.3f} |")
 
 
 def main() -> None:

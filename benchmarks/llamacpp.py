@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import os
 import platform
@@ -18,36 +17,25 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve()
+_spec = importlib.util.spec_from_file_location("benchmark_parts", HERE.with_name("parts.py"))
+assert _spec is not None and _spec.loader is not None
+parts = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(parts)
 TESTS = HERE.parent.parent / "tests" / "llamacpp"
 """What writes small models as GGUF and starts servers there does it here, too."""
 
 
 def sections(starts: int) -> dict[str, Callable[[], Iterator[Any]]]:
     """What can be run, by the names that `--only` takes."""
-    section = part(HERE.parent / "training", "tables").Section
-
-    def ours(name: str) -> Any:
-        return part(HERE.with_suffix(""), name)
 
     def tests(name: str) -> Any:
-        return part(TESTS, name)
+        return parts.part(name, TESTS)
 
     return {
-        "sidecar": lambda: ours("sidecars").sidecars(HERE, section),
-        "speed": lambda: ours("speed").speed(starts, section, tests),
-        "gain": lambda: ours("gains").gains(HERE.parent.parent.parent / "shared", section, tests),
+        "sidecar": lambda: parts.part("llamacpp.sidecars").sidecars(HERE),
+        "speed": lambda: parts.part("llamacpp.speed").speed(starts, tests),
+        "gain": lambda: parts.part("llamacpp.gains").gains(HERE.parent.parent.parent / "shared", tests),
     }
-
-
-def part(folder: Path, name: str) -> Any:
-    """A file of a folder, by its place: no folder of the checkout may be on sys.path."""
-    package = f"{folder.parent.name}_{folder.name}"
-    if package not in sys.modules:
-        spec = importlib.util.spec_from_loader(package, None, is_package=True)
-        assert spec is not None
-        spec.submodule_search_locations = [str(folder)]
-        sys.modules[package] = importlib.util.module_from_spec(spec)
-    return importlib.import_module(f"{package}.{name}")
 
 
 def arguments() -> argparse.Namespace:
@@ -65,20 +53,11 @@ def main() -> int:
     """Print the sections; what they missed decides the exit status."""
     options = arguments()
     if options.probe:
-        part(HERE.with_suffix(""), "sidecars").probe(*options.probe)
+        parts.part("llamacpp.sidecars").probe(*options.probe)
         return 0
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(options.threads)}
     print(f"Python {platform.python_version()}, numpy {version('numpy')}, gguf {version('gguf')}\n", flush=True)
-    missed = []
-    for name, run in sections(options.starts).items():
-        if options.only and name not in options.only:
-            continue
-        for section in run():
-            print(section, flush=True)
-            missed += section.missed
-    for each in missed:
-        print(f"missed: {each}")
-    return 1 if options.check and missed else 0
+    return int(parts.run(sections(options.starts), options.only or (), options.check))
 
 
 if __name__ == "__main__":

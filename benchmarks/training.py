@@ -8,14 +8,12 @@ target is missed.
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 import logging
 import os
 import platform
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -23,6 +21,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve()
+_spec = importlib.util.spec_from_file_location("benchmark_parts", HERE.with_name("parts.py"))
+assert _spec is not None and _spec.loader is not None
+parts = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(parts)
 PEERS = ("torch", "transformers", "peft", "accelerate")
 
 
@@ -54,15 +56,8 @@ def sections(seeds: range, full: bool, rounds: int) -> dict[str, Callable[[], It
 
 
 def part(name: str) -> Any:
-    """A file of the folder beside this one, by its place: no folder of the checkout may be on sys.path."""
-    package = "training_benchmark"
-    if package not in sys.modules:
-        folder = HERE.with_suffix("")
-        where = [str(folder)]
-        spec = importlib.util.spec_from_file_location(package, folder / "__init__.py", submodule_search_locations=where)
-        assert spec is not None
-        sys.modules[package] = importlib.util.module_from_spec(spec)
-    return importlib.import_module(f"{package}.{name}")
+    """A file of the folder beside this one."""
+    return parts.part(f"training.{name}")
 
 
 def quiet() -> None:
@@ -127,22 +122,18 @@ def main() -> int:
 
     peers = ", ".join(f"{name} {version(name)}" for name in PEERS)
     print(f"Python {platform.python_version()}, {peers}; {options.threads} threads\n", flush=True)
-    missed, began = [], time.monotonic()
-    only = options.only or []
-    if not only and options.threads > 1:
-        missed += lanes(options)
-        only = TIMED
-    for name, run in sections(range(3 if options.full else 1), options.full, options.rounds).items():
-        if only and name not in only:
-            continue
-        torch.set_num_threads(options.speed_threads if name == "speed" else options.threads)
-        for section in run():
-            spent = f"{time.monotonic() - began:.0f} s, {time.process_time():.0f} s of processor time"
-            print(f"{section}\n({spent})\n", flush=True)
-            missed += section.missed
-    for each in missed:
-        print(f"missed: {each}")
-    return 1 if options.check and missed else 0
+    whole = not options.only and options.threads > 1
+    missed = lanes(options) if whole else []
+    found = sections(range(3 if options.full else 1), options.full, options.rounds)
+    return int(
+        parts.run(
+            found,
+            TIMED if whole else options.only or (),
+            options.check,
+            lambda name: torch.set_num_threads(options.speed_threads if name == "speed" else options.threads),
+            missed,
+        )
+    )
 
 
 if __name__ == "__main__":

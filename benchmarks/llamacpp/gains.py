@@ -11,14 +11,16 @@ import numpy as np
 
 from soft_prompts.hosts.llamacpp.client import Client
 
+from ..common.tables import Section
+
 KINDS = ("F32", "F16", "Q8_0", "Q4_0")
 STEPS, ROWS = 100, 12
 WAYS = {"lora": "LoRA", "mmproj": "projector"}
 
 
-def gains(shared: Path, section: Any, tests: Callable[[str], Any]) -> Iterator[Any]:
-    """shared: a folder with stories260k, where there is one. section, tests: as for `speed`."""
-    found = section("Gain")
+def gains(shared: Path, tests: Callable[[str], Any]) -> Iterator[Any]:
+    """shared: a folder with stories260k, where there is one. tests: as for `speed`."""
+    found = Section("Gain")
     if not tests("llama_server").FOUND:
         found.say("Not measured: LLAMA_SERVER names no llama-server, and none is on the PATH.")
         yield found

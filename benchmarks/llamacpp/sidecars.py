@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..common.tables import Section
 from .shapes import SHAPES, WANTED, Shape, write
 
 PROMPTS, TOKENS = 10, 32
 STATUS = Path("/proc/self/status")
 
 
-def sidecars(command: Path, section: Any) -> Iterator[Any]:
-    """`command` is the file that runs `probe`; section: the class that tables are made with."""
-    found = section("Sidecars")
+def sidecars(command: Path) -> Iterator[Any]:
+    """`command` is the file that runs `probe`."""
+    found = Section("Sidecars")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for shape in SHAPES:
@@ -82,12 +83,12 @@ def _library(gguf: Path, folder: Path) -> None:
     import numpy as np
 
     from soft_prompts import SoftPrompt
+    from soft_prompts.fingerprint import KEY, take
     from soft_prompts.hosts.llamacpp.model import GgufModel
-    from soft_prompts.hosts.llamacpp.view import origin_of
 
     model = GgufModel.open(gguf)
     folder.mkdir(exist_ok=True)
-    chance, origin = np.random.default_rng(0), origin_of(model)
+    chance, origin = np.random.default_rng(0), {KEY: take(model).to_text()}
     for number in range(PROMPTS):
         vectors = chance.standard_normal((TOKENS, model.width)).astype(np.float32) * 0.02
         SoftPrompt(f"p{number}", vectors, metadata=origin).save(folder / f"p{number}.safetensors")

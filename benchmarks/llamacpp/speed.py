@@ -15,10 +15,13 @@ import torch
 import transformers
 
 from soft_prompts import SoftPrompt, demo
+from soft_prompts.fingerprint import KEY, take
 from soft_prompts.hosts.llamacpp.client import Client
 from soft_prompts.hosts.llamacpp.model import GgufModel
 from soft_prompts.hosts.llamacpp.server import Server
-from soft_prompts.hosts.llamacpp.view import origin_of
+
+from ..common.tables import Section
+from ..common.turns import ratio, turns
 
 WIDTH, LAYERS, VOCABULARY = 512, 8, 16_384
 PROMPTS, TOKENS, WRITTEN, ROUNDS = 10, 32, 64, 2
@@ -34,12 +37,12 @@ NAMES = {
 TASKS = Path("/proc/self/task").exists()
 
 
-def speed(starts: int, section: Any, tests: Callable[[str], Any]) -> Iterator[Any]:
+def speed(starts: int, tests: Callable[[str], Any]) -> Iterator[Any]:
     """Every server is started anew `starts` times: where its memory comes to lie makes up to a tenth.
 
-    section: the class that tables are made with; tests: gives a file of tests/llamacpp.
+    tests: gives a file of tests/llamacpp.
     """
-    found = section("Speed")
+    found = Section("Speed")
     if not tests("llama_server").FOUND:
         found.say("Not measured: LLAMA_SERVER names no llama-server, and none is on the PATH.")
         yield found
@@ -51,15 +54,15 @@ def speed(starts: int, section: Any, tests: Callable[[str], Any]) -> Iterator[An
             with ExitStack() as running:
                 chance = random.Random(number)
                 measures = [_measures(way, path, running, chance, tests) for way, path in paths.items()]
-                for name, times in _turns(measures[0] | measures[1], ROUNDS).items():
+                for name, times in turns(measures[0] | measures[1], ROUNDS, warm=True).items():
                     seconds.setdefault(name, []).append(statistics.mean(times))
     rows = []
     for (way, name), times in seconds.items():
-        middle, low, high = _ratio(times, seconds[way, "bare"])
-        shown = "" if name == "bare" else f"{middle:.3f} ({low:.3f} to {high:.3f})"
+        slower = ratio(times, seconds[way, "bare"])
+        shown = "" if name == "bare" else f"{slower:.3f}"
         rows.append((f"{WAYS[way]}: {NAMES[name]}", f"{1 / statistics.median(times):.0f}", shown))
         if name in ("no tag", "tags"):
-            found.most(f"{WAYS[way]}, {NAMES[name]}: time of a token, ratio", middle, 1.02)
+            found.most(f"{WAYS[way]}, {NAMES[name]}: time of a token, ratio", slower.middle, 1.02)
     found.table(("sidecar", "tokens per second", "time of a token, times that without"), rows)
     clock = "the processor time of the server" if TASKS else "as the server reports it"
     found.say(
@@ -128,26 +131,6 @@ def _spent(pid: int) -> float:
     return sum(int((each / "schedstat").read_text().split()[0]) for each in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
-def _turns(measures: dict[Any, Callable[[], float]], rounds: int) -> dict[Any, list[float]]:
-    """Every measure once a round, in another order each time."""
-    found: dict[Any, list[float]] = {name: [] for name in measures}
-    order, chance = list(measures), random.Random(0)
-    for name in order:
-        measures[name]()  # warm
-    for _ in range(rounds):
-        chance.shuffle(order)
-        for name in order:
-            found[name].append(measures[name]())
-    return found
-
-
-def _ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
-    """(median ratio of the starts, and its 95 % bootstrap interval)."""
-    ratios = np.array(ours) / np.array(theirs)
-    medians = np.median(np.random.default_rng(0).choice(ratios, (4_000, len(ratios))), axis=1)
-    return float(np.median(ratios)), *map(float, np.percentile(medians, [2.5, 97.5]))
-
-
 def _model(tied: bool) -> Any:
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
@@ -164,7 +147,7 @@ def _model(tied: bool) -> Any:
 
 
 def _prompts(model: GgufModel) -> list[SoftPrompt]:
-    chance, origin = np.random.default_rng(0), origin_of(model)
+    chance, origin = np.random.default_rng(0), {KEY: take(model).to_text()}
     return [
         SoftPrompt(f"p{number}", chance.standard_normal((TOKENS, WIDTH)).astype(np.float32) * 0.02, metadata=origin)
         for number in range(PROMPTS)

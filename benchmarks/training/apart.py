@@ -19,9 +19,9 @@ from soft_prompts.trainer.batch import Batch
 from soft_prompts.trainer.distill import parts_of
 from soft_prompts.trainer.lesson import Written
 
+from ..common.tables import Section
 from .rivals import TOKENS
 from .subjects import Subject, noir
-from .tables import Section
 
 STEPS = (100, 400)
 """Of a style training; all else of it is as by default."""

@@ -8,11 +8,11 @@ from statistics import mean
 
 import torch
 
+from ..common.tables import Section
 from . import ours
 from .counting import nats
 from .rivals import TOKENS, by_ancestors
 from .subjects import Blocks, Subject
-from .tables import Section
 
 STEPS = 400
 

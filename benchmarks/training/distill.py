@@ -13,9 +13,9 @@ from soft_prompts.demo.measure import lores
 from soft_prompts.trainer import Distill, Training
 from soft_prompts.trainer import Lore as Text
 
+from ..common.tables import Section
 from .counting import answers, divergence, ids_of, text_vectors, written
 from .subjects import Subject, noir
-from .tables import Section
 
 PARTS = {10: (0.88, 0.85), 20: (0.78, 0.60)}
 """One token of prompt for so many of the lore: (wanted share of the KL gap, of the question gap)."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
+from ..common.tables import Section
 from . import ours
 from .counting import loss
 from .rivals import TOKENS, peft_steps
 from .subjects import Subject, random_llama
-from .tables import Section
 
 VOCABULARY, ROWS, BLOCK = 128_000, 8, 256
 STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")

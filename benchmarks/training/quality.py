@@ -7,11 +7,11 @@ from statistics import mean
 
 import torch
 
+from ..common.tables import Section
 from .counting import nats
 from .ours import by_ours
 from .rivals import TOKENS, Trained, by_peft
 from .subjects import Blocks, Subject
-from .tables import Section
 
 RATES = (3e-2, 1e-1, 3e-1, 1.0, 3.0)
 """The Trainer's own is 5e-5. Where the best of these is the first or the last one, the section says so."""

@@ -9,12 +9,12 @@ import torch
 
 from soft_prompts.trainer import Training
 
+from ..common.tables import Section
+from ..common.turns import Interval, ratio, turns
 from . import ours
 from .apart import apart
 from .rivals import TOKENS, peft_steps
 from .subjects import BLOCK, Subject, noir, random_llama
-from .tables import Section
-from .turns import Interval, ratio, turns
 
 SHAPES = {
     "long rows, 8 of 256 tokens": (8, 256, 256, 1, 1.15),

@@ -10,10 +10,10 @@ from soft_prompts.demo import stories
 from soft_prompts.demo.lore import Fact, Lore, lore
 from soft_prompts.trainer import Facts, Pair, Training, WorldInfo
 
+from ..common.tables import Section
+from ..common.turns import difference
 from .counting import Answer, answers, divergence, ids_of, text_vectors
 from .subjects import Subject, noir
-from .tables import Section
-from .turns import difference
 
 SIZES: dict[str, Any] = {"people": 6, "facts": 8, "places": 2, "things": 2}
 """Of a lore: 58 facts, three calls of each to learn from, three others held out (a third of those for validation)."""

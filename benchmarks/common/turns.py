@@ -6,13 +6,15 @@ What else the machine does falls on all of them, and a ratio compares what stood
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Interval:
         return format(self, ".2f")
 
 
-def turns(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Every measure once a round, in another order each time."""
-    found: dict[str, list[float]] = {name: [] for name in measures}
+def turns(measures: dict[Name, Callable[[], float]], rounds: int, warm: bool = False) -> dict[Name, list[float]]:
+    """Every measure once a round, in another order each time; warm: and once before, which does not count."""
+    found: dict[Name, list[float]] = {name: [] for name in measures}
     order = list(measures)
     chance = random.Random(0)
+    for name in order if warm else ():
+        measures[name]()
     for _ in range(rounds):
         chance.shuffle(order)
         for name in order:

@@ -1,0 +1,1 @@
+"""What benchmarks of several parts share; loaded by parts.py."""
