@@ -63,53 +63,52 @@ def parser() -> argparse.ArgumentParser:
         epilog="soft-prompts COMMAND --help says more of each.",
     )
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    common = Parser(add_help=False)
-    common.add_argument("--folder", default=FOLDER, help=f"the library's folder (default: {FOLDER})")
+    for add in (_add_list, _add_show, _add_try, _add_export):
+        add(commands)
+    add_train(commands, _later("commands", "train"))
+    add_eval(commands, _later("commands", "evaluate"))
+    add_field_test(commands, _later("fieldtest", "field_test"))
+    return whole
 
-    each = commands.add_parser(
-        "list", parents=[common], formatter_class=Words, help="every file of the library, also those with a problem"
-    )
+
+def _command(commands: Any, name: str, run: Run, what: str) -> argparse.ArgumentParser:
+    """A command on a library."""
+    each: argparse.ArgumentParser = commands.add_parser(name, formatter_class=Words, help=what)
+    each.add_argument("--folder", default=FOLDER, help=f"the library's folder (default: {FOLDER})")
+    each.set_defaults(run=run)
+    return each
+
+
+def _add_list(commands: Any) -> None:
+    each = _command(commands, "list", _list, "every file of the library, also those with a problem")
     each.add_argument("--json", action="store_true", help="one JSON object a line")
-    each.set_defaults(run=_list)
 
-    each = commands.add_parser(
-        "show", parents=[common], formatter_class=Words, help="all that is known of one soft prompt"
-    )
+
+def _add_show(commands: Any) -> None:
+    each = _command(commands, "show", _show, "all that is known of one soft prompt")
     each.add_argument("name", help="a name in the library, or a file")
     each.add_argument("--json", action="store_true", help="as a JSON object")
-    each.set_defaults(run=_show)
     add_model(each, "also show what its vectors are like, in this model's words; storyteller is the embedded one")
 
-    each = commands.add_parser(
-        "try", parents=[common], formatter_class=Words, help="the same opening without and with a soft prompt"
-    )
+
+def _add_try(commands: Any) -> None:
+    each = _command(commands, "try", _try, "the same opening without and with a soft prompt")
     each.add_argument("name", help="a name in the library")
     each.add_argument("text", nargs="?", default="The door opened and", help="the opening (default: %(default)r)")
     each.add_argument("--strength", type=float, default=1.0, help="of the prompt, -4 to 4 (default: %(default)s)")
     each.add_argument("--tokens", type=positive, default=80, help="how long the text is to be (default: %(default)s)")
     each.add_argument("--seed", type=int, default=0, help="another number, another text (default: %(default)s)")
-    each.add_argument(
-        "--greedy", action="store_true", help="always the likeliest word, so that nothing is left to luck"
-    )
-    each.set_defaults(run=_try)
+    greedy = "always the likeliest word, so that nothing is left to luck"
+    each.add_argument("--greedy", action="store_true", help=greedy)
     add_model(each)
 
-    each = commands.add_parser(
-        "export",
-        parents=[common],
-        formatter_class=Words,
-        help="a file with which llama.cpp uses soft prompts on a GGUF model",
-    )
+
+def _add_export(commands: Any) -> None:
+    each = _command(commands, "export", _export, "a file with which llama.cpp uses soft prompts on a GGUF model")
     each.add_argument("names", nargs="+", metavar="NAME", help="names in the library, noir or noir:0.5, or tags")
     each.add_argument("--gguf", required=True, help="the model's file, the first one where it has several")
     each.add_argument("--output", help="a file or a folder (default: the model's folder)")
     each.add_argument("--json", action="store_true", help="as a JSON object")
-    each.set_defaults(run=_export)
-
-    add_train(commands, _later("commands", "train"))
-    add_eval(commands, _later("commands", "evaluate"))
-    add_field_test(commands, _later("fieldtest", "field_test"))
-    return whole
 
 
 def _later(room: str, name: str) -> Run:
