@@ -96,7 +96,7 @@ class Server:
 
 
 def sidecar(name: str) -> Sidecar:
-    return Sidecar(Path(name), "lora", "tiny", {}, (1, 2), (3, 4), (1, 2))
+    return Sidecar(Path(name), "lora", {}, (1, 2), (3, 4), (1, 2))
 
 
 def test_starts_with_what_is_planned_and_without_where_that_fails() -> None:

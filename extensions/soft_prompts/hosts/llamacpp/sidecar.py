@@ -67,13 +67,12 @@ class Sidecar:
 
     path: Path
     way: Way
-    model: str
     places: Mapping[Hashable, tuple[int, ...]]
     probe: tuple[int, ...]
     told: tuple[int, ...]
     banned: tuple[int, ...]
     side: int = 1
-    patch: int = 8
+    patch: int = PATCHES[0]
 
     @property
     def flags(self) -> list[str]:
@@ -128,13 +127,12 @@ def plan(model: GgufModel, wanted: Sequence[Wanted], path: Path = Path()) -> Pla
     sidecar = Sidecar(
         path,
         route.way,
-        model.name,
         places,
         rows[:PROBE],
         told,
         rows if lora else (),
         side,
-        patch_for(len(vectors)) or 8,
+        patch_for(len(vectors)) or PATCHES[0],
     )
 
     def content() -> bytes:
