@@ -39,8 +39,8 @@ if sys.version_info < (3, 10):  # noqa: UP036 - an older Python shall say this, 
 
 ROOT = Path(__file__).resolve().parent
 FOLDERS = {"newest": ".venv", "host": ".venv-host", "none": ".venv-none"}  # constraints -> environment
-EXTRAS = ("train", "dev")
 TRAINING = ("train", "gguf")
+EXTRAS = (*TRAINING, "dev")
 COMMANDS = ("demo", "test", "train", "webui")
 # For tests, which use it where it is. The host pins a build of gradio of its own, which comes from no index, and no
 # other one goes with its pins.

@@ -151,7 +151,7 @@ def test_a_new_environment(install: ModuleType, world: World, tmp_path: Path) ->
     assert world.words() == ["venv", "torch", "-e", "pytest"]
     _, torch, rest, pytest_command = world.commands
     assert torch[-3:] == ["-c", str(ROOT / "constraints" / "newest.txt"), "torch"], "torch comes alone"
-    assert rest[-2:] == ["-e", ".[train,dev,browser]"]
+    assert rest[-2:] == ["-e", ".[train,gguf,dev,browser]"]
     assert pytest_command == [str(install.python_of(venv)), "-I", "-m", "pytest", "-k", "tags or slots", "-x"]
     assert (venv / "soft_prompts_first.pth").read_text("utf-8") == install.FIRST
 
@@ -297,6 +297,7 @@ def test_a_training_asks_before_it_downloads(
     # What the demo wants more is added to the same environment, and serves a training as well.
     install.main(["demo", "--venv", str(tmp_path / "v")])
     world.commands.clear()
+    assert install.main(words) == 0 and len(world.commands) == 1 and len(asked) == 3
     assert install.main([*words, "--yes"]) == 0 and "--yes" not in world.commands[-1]
 
 
@@ -322,7 +323,7 @@ def test_the_demo_needs_no_browser(install: ModuleType, world: World, tmp_path: 
         assert install.main([what, "--venv", str(tmp_path / "v")]) == 0
         extras += [command[-1] for command in world.commands if "-e" in command]
         world.commands.clear()
-    assert extras == [".[train,dev]", ".[train,dev,browser]"]
+    assert extras == [".[train,gguf,dev]", ".[train,gguf,dev,browser]"]
 
 
 @pytest.mark.parametrize(
