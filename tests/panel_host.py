@@ -121,6 +121,14 @@ class MemoryHost:
     def on_warning(self, show: Callable[[str], None]) -> None:
         self.shows.append(show)
 
+    forbids = ""
+    shelf: Any = None
+    tries: Any = None
+    lends: Any = None
+
+    def resembles(self, name: str) -> Sequence[str]:
+        return ()
+
     # ---- what happens around a panel
 
     def put(self, row: Row) -> Row:

@@ -37,7 +37,7 @@ formats
 folder
 entry
 library
-watch  slots  splice
+shelf  watch  slots  splice
 resolve
 soft_prompts
 hosts  hosts.protocol  hosts.wrapped
@@ -48,9 +48,8 @@ trainer*
 demo*
 trainer.asking
 trainer.commands  trainer.fieldtest
-markup
-answers
-panel  trainer.tab
+panel*
+trainer.tab*
 cli  script  demo.__main__  trainer.__main__
 """
 # The two ways up, deferred to the call: the public names of __init__.py, and SoftPrompt.from_text.
@@ -58,7 +57,7 @@ UPWARD = [("soft_prompts", "hosts.hf*"), ("prompt", "hosts.hf*")]
 # Entry points may use anything of ours, and anything at all inside functions.
 ENTRIES = {"cli", "script", "demo.__main__", "trainer.__main__"}
 TORCH = ["hosts.hf*", "hosts.webui.transformers", "trainer*", "demo.build", "demo.priming", "demo.measure"]
-NO_TORCH = ["trainer.data*", "trainer.options"]
+NO_TORCH = ["trainer.data*", "trainer.options", "trainer.board", "trainer.runs", "trainer.worker", "trainer.tab*"]
 OTHERS = {  # what is neither ours nor of the standard library -> who may import it
     "numpy": ["*"],
     "watchdog": ["watch"],
@@ -70,7 +69,7 @@ OTHERS = {  # what is neither ours nor of the standard library -> who may import
     "psutil": ["trainer*"],
     "matplotlib": ["trainer*"],
     "safetensors": ["trainer*", "demo.build"],
-    "gradio": ["panel", "trainer.tab"],
+    "gradio": ["panel*", "trainer.tab*"],
     "gguf": ["hosts.llamacpp.model"],
     "modules": ["hosts.webui*"],
 }

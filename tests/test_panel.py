@@ -13,10 +13,11 @@ from typing import Any, get_args
 
 import pytest
 
-from soft_prompts import markup, panel
-from soft_prompts.answers import LINES, Asked, Changes, Panel, answer
+from soft_prompts import panel
 from soft_prompts.errors import SoftPromptError
 from soft_prompts.hosts.protocol import EVERYWHERE, Health, Host, Request, Row, Scope, Use, Verdict
+from soft_prompts.panel import markup
+from soft_prompts.panel.answers import LINES, Asked, Changes, Panel, answer
 
 
 def _load(name: str) -> ModuleType:

@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from soft_prompts import markup, panel
+from soft_prompts import panel
 from soft_prompts.errors import SoftPromptError
 from soft_prompts.hosts.protocol import Health, Row, Use
+from soft_prompts.panel import markup
 from soft_prompts.tags import tag_for
 
 # gradio's server runs in threads of this process: what it says of its own dependencies is not ours.

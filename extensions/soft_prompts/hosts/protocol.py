@@ -6,9 +6,12 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from ..shelf import Shelf
 
 Verdict = Literal[
     "fits", "relative", "unknown", "text", "stranger", "width", "unreadable", "shadowed", "missing", "no model",
@@ -30,7 +33,8 @@ class Health:
 class Row:
     """One file of the library as a panel lists it; tokens: 0 where they are not known without a model.
 
-    pinned: where, in words; a panel fills it in.
+    pinned: where, in words; a panel fills it in. author, method, model (that it was made for), score (nats per token on
+    text that the training never saw, "1.33 -> 1.16"): as the file says them, or empty. changed: seconds of the epoch.
     """
 
     name: str
@@ -40,6 +44,11 @@ class Row:
     reason: str = ""
     description: str = ""
     pinned: str = ""
+    author: str = ""
+    method: str = ""
+    model: str = ""
+    score: str = ""
+    changed: float = 0.0
 
     @property
     def tag(self) -> str:
@@ -113,6 +122,54 @@ class Scope:
 EVERYWHERE = Scope("everywhere", "everywhere")
 
 
+@dataclass(frozen=True)
+class Piece:
+    """What one column of a trial wrote next. change: its log-probability there less that in the other one, in nats."""
+
+    text: str
+    change: float = 0.0
+
+
+class Tries(Protocol):
+    """Writing side by side, on the loaded model; raises SoftPromptError where it cannot, in words for the writer."""
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be tried now, in words; empty where it can."""
+
+    def write(
+        self, left: str, right: str, *, tokens: int = 60, seed: int = 0, temperature: float = 0.7
+    ) -> Iterator[tuple[int, Piece]]:
+        """(column 0 or 1, what it wrote next) until both have ended; left and right: texts with tags, nothing pinned.
+
+        Both columns draw the same random numbers. Closing the iterator ends it; other requests may come between.
+        """
+
+
+class Lends(Protocol):
+    """What a training asks of the host whose model it learns for."""
+
+    @property
+    def way(self) -> Literal["here", "worker", "none"]:
+        """Whether the loaded model can be trained on, or a process of its own must be, or nothing can be."""
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be trained here, and the way that there is, in words."""
+
+    def borrow(self) -> tuple[Any, Any]:
+        """(model, tokenizer) as a training takes them; raises SoftPromptError where none is loaded any more."""
+
+    def step(self) -> AbstractContextManager[Any]:
+        """Entered around each step: nothing else is computed meanwhile, and the host does not take itself for idle."""
+
+    def model_words(self) -> Sequence[str]:
+        """For a worker: `["--model", "/models/emma.gguf"]`, as the command line takes it."""
+
+    def release(self) -> Callable[[], None]:
+        """For a worker: unload the host's model, to make room; what is returned loads it again."""
+
+
 class Host(Protocol):
     """What a panel asks of its host. Any thread may call any method; those that fail raise SoftPromptError."""
 
@@ -172,3 +229,22 @@ class Host(Protocol):
 
     def on_warning(self, show: Callable[[str], None]) -> None:
         """`show` is called with every warning, in the thread of the request that it is about."""
+
+    @property
+    def forbids(self) -> str:
+        """Why files may not be changed and nothing may be trained here, in words; empty where they may."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """The library's files, for what a panel does to them."""
+
+    def resembles(self, name: str) -> Sequence[str]:
+        """For each vector the token it is nearest to on the loaded model, as one reads it; raises SoftPromptError."""
+
+    @property
+    def tries(self) -> Tries:
+        """Writing with and without, side by side."""
+
+    @property
+    def lends(self) -> Lends:
+        """The loaded model, for a training."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
-from .hosts.protocol import Health, Request, Row, Use, Verdict
+from ..hosts.protocol import Health, Request, Row, Use, Verdict
 
 Kind = Literal["good", "fair", "bad", "idle"]
 """Which colour."""

@@ -1,25 +1,20 @@
-"""`with gr.Blocks(): panel.build(host)`: the library as a writer sees it; one code base for gradio 4.37 and 6.
+"""`LibrarySection().build(gr, host)`: the library as a writer sees it.
 
-The webui brings its own build of 4.37. What the events answer stands in answers.py, what it looks like in markup.py and
-panel.css, what the page does by itself in panel.js. gradio is imported when it is needed: so this loads without.
+What the events answer stands in answers.py, what it looks like in markup.py and library.css, what the page does by
+itself in library.js.
 """
 
 from __future__ import annotations
 
-import inspect
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from html import escape
-from importlib import resources
 from typing import Any
 
+from ..hosts.protocol import EVERYWHERE, Host
+from ..tags import LARGEST_STRENGTH
 from . import markup
 from .answers import Asked, Changes, Panel, answer
-from .hosts.protocol import EVERYWHERE, Host
-from .tags import LARGEST_STRENGTH
-
-log = logging.getLogger(__name__)
+from .parts import Wiring, asset, button
 
 STRENGTH = (
     "1 is as it was made, 0.5 is half of it. 0 says nothing and still costs its tokens: leave the tag out instead. "
@@ -27,52 +22,26 @@ STRENGTH = (
 )
 
 
-def css() -> str:
-    """`custom_css = panel.css`: the panel's look, for the page's head."""
-    return _asset("panel.css")
+class LibrarySection:
+    """The files of the folder, and what can be done with each."""
 
+    title = "Library"
+    key = "shelf"
 
-def js() -> str:
-    """`custom_js = panel.js`: statements to run once in the page, after it has loaded."""
-    return _asset("panel.js")
+    @property
+    def css(self) -> str:
+        """Its look."""
+        return asset(__package__, "page/library.css")
 
+    @property
+    def js(self) -> str:
+        """What the page does by itself."""
+        return asset(__package__, "page/library.js")
 
-def toast(message: str) -> None:
-    """`host.on_warning(panel.toast)`: a toast on the page whose event this thread answers; never raises."""
-    try:
-        import gradio as gr
-        from gradio.context import LocalContext
-
-        # Outside of an event gr.Warning would warn in Python, which may be an error there.
-        if LocalContext.blocks.get(None) is None or LocalContext.event_id.get(None) is None:
-            return
-        # A toast is text in gradio 4 and HTML since 5, where `<<sp:name>>` would vanish and a name could be a script.
-        gr.Warning(message if gr.__version__.startswith("4.") else escape(message))
-    except Exception:
-        log.exception("a warning could not be shown as a toast: %s", message)
-
-
-def build(host: Host) -> None:
-    """`panel.build(host)` within a `gr.Blocks` or a tab of one; `css()` and `js()` belong into the same page."""
-    import gradio as gr
-
-    parts = _components(gr, host)
-    _events(gr, Panel(host), parts, host.context())
-    host.on_warning(toast)
-
-
-def standalone(host: Host) -> Any:
-    """`panel.standalone(host).launch()`: a `gr.Blocks` with the panel, and a text box to try tags in."""
-    import gradio as gr
-
-    with gr.Blocks(title="Soft prompts", analytics_enabled=False) as blocks:
-        # Within the page: gradio 4 takes css in Blocks, 6 in launch.
-        gr.HTML(f"<style>{css()}</style>", elem_id="sp-style")
-        with gr.Column(elem_id="sp-page"):
-            gr.Textbox(label="Your text", lines=4, elem_id="sp-text", placeholder="Write here, and insert tags below.")
-            build(host)
-        blocks.load(None, None, None, js=f"() => {{\n{js()}\nreturn [];\n}}")
-    return blocks
+    def build(self, gr: Any, host: Host) -> None:
+        """Its components and events."""
+        parts = _components(gr, host)
+        _events(gr, Panel(host), parts, host.context())
 
 
 def _components(gr: Any, host: Host) -> dict[str, Any]:
@@ -88,7 +57,7 @@ def _components(gr: Any, host: Host) -> dict[str, Any]:
         classes = ["sp-bare", "sp-line"] if line else ["sp-bare"]
         parts[name] = gr.HTML(first.get(name, {}).get("value", ""), elem_classes=classes, **more)
 
-    with gr.Column(elem_id="soft-prompts"):
+    with gr.Column(elem_id="sp-shelf-page"):
         with gr.Column(elem_classes=["sp-hidden"]):
             parts["seen"] = gr.Textbox("", show_label=False)
             parts["key"] = gr.Textbox("", show_label=False, elem_id="sp-key")
@@ -138,8 +107,8 @@ def _acts(gr: Any, parts: dict[str, Any], text: Callable[..., None]) -> None:
                 "", label="Tag", show_label=False, container=False, interactive=False, max_lines=1, scale=3,
                 min_width=220, elem_id="sp-tag",
             )  # fmt: skip
-            parts["insert"] = _button(gr, "Insert", "sp-insert", variant="primary")
-            parts["copy"] = _button(gr, "Copy tag", "sp-copy")
+            parts["insert"] = button(gr, "Insert", "sp-insert", variant="primary")
+            parts["copy"] = button(gr, "Copy tag", "sp-copy")
         # Kept free, so that no message moves what stands below it.
         with gr.Column(elem_id="sp-near"):
             gr.HTML('<div id="sp-note" class="sp-note" role="status"></div>', elem_classes=["sp-bare"])
@@ -149,8 +118,8 @@ def _acts(gr: Any, parts: dict[str, Any], text: Callable[..., None]) -> None:
             [(EVERYWHERE.label, EVERYWHERE.key)], value=EVERYWHERE.key, label="Pin it before every text", scale=3,
             elem_id="sp-scope",
         )  # fmt: skip
-        parts["pin"] = _button(gr, "Pin", "sp-pin")
-        parts["unpin"] = _button(gr, "Unpin", "sp-unpin")
+        parts["pin"] = button(gr, "Pin", "sp-pin")
+        parts["unpin"] = button(gr, "Unpin", "sp-unpin")
 
 
 def _maker(gr: Any, parts: dict[str, Any]) -> None:
@@ -160,28 +129,24 @@ def _maker(gr: Any, parts: dict[str, Any]) -> None:
         "", label="Sentence", lines=2, elem_id="sp-sentence",
         placeholder="A detective story of the 1940s: rain, neon, and nobody tells the truth.",
     )  # fmt: skip
-    parts["make"] = _button(gr, "Make it", "sp-make")
+    parts["make"] = button(gr, "Make it", "sp-make")
 
 
 def _report(gr: Any, parts: dict[str, Any]) -> None:
     """All of it as text, at the foot of the page, where no toast lies over it."""
     with gr.Row(elem_classes=["sp-acts"]):
-        parts["copy_report"] = _button(gr, "Copy report", "sp-copy-report")
+        parts["copy_report"] = button(gr, "Copy report", "sp-copy-report")
         gr.HTML('<div class="sp-note" role="status"></div>', elem_id="sp-report-note", elem_classes=["sp-bare"])
     with gr.Column(elem_id="sp-report"):
         parts["report"] = gr.Textbox("", label="The report", lines=6, max_lines=12, placeholder=" ", interactive=True)
-        parts["close_report"] = _button(gr, "Close", "sp-close-report")
-
-
-def _button(gr: Any, words: str, name: str, variant: str = "secondary") -> Any:
-    return gr.Button(words, size="sm", scale=0, min_width=120, variant=variant, elem_id=name)
+        parts["close_report"] = button(gr, "Close", "sp-close-report")
 
 
 def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]) -> None:
     inputs = [parts[name] for name in ("seen", "key", "fresh", "find", "scope", "strength", "on", "name", "sentence")]
     names = [name for name in parts if name not in ("poll", "insert", "copy", "copy_report", "close_report", "make")]
     outputs = [parts[name] for name in names]
-    private = _private(gr)
+    wiring = Wiring(gr)
 
     def on(event: Callable[..., Any], act: Callable[[Asked], Changes], line: str, **more: Any) -> Any:
         def act_on(*sent: Any) -> list[Any]:
@@ -190,11 +155,11 @@ def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]
             return [gr.update(**changes.get(name, {})) for name in names]
 
         # Without the queue: these take milliseconds, and must not wait behind a story that is being written.
-        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **private, **more}
+        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private, **more}
         return event(act_on, [*inputs, *context], outputs, **how)
 
     def script(event: Callable[..., Any], code: str, *takes: str, gives: Sequence[str] = ()) -> None:
-        event(None, [parts[name] for name in takes], [parts[name] for name in gives], js=code, **private)
+        wiring.script(event, code, [parts[name] for name in takes], [parts[name] for name in gives])
 
     polled = on(parts["poll"].click, panel.poll, "health")
     script(polled.success, "() => { window.softPrompts?.answered(); return []; }")
@@ -219,13 +184,3 @@ def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]
     script(parts["copy"].click, "(tag) => { window.softPrompts?.copyTag(tag); return []; }", "tag")
     retag = "(tag, strength) => window.softPrompts?.tag(tag, strength) ?? tag"
     script(parts["strength"].change, retag, "tag", "strength", gives=["tag"])
-
-
-def _private(gr: Any) -> dict[str, Any]:
-    """Our events are no part of the host's API; gradio 4 and 6 have different words for that."""
-    known = inspect.signature(gr.Button("", render=False).click).parameters
-    return {"show_api": False} if "show_api" in known else {"api_visibility": "private"}
-
-
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")

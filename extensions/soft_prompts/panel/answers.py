@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import SoftPromptError
+from ..hosts.protocol import EVERYWHERE, Host, Pin, Row, Scope
+from ..tags import tag_for
 from . import markup
-from .errors import SoftPromptError
-from .hosts.protocol import EVERYWHERE, Host, Pin, Row, Scope
-from .tags import tag_for
 
 log = logging.getLogger(__name__)
 

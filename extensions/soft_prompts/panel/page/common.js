@@ -1,0 +1,83 @@
+// The panel's hands in the page: it remembers where the writer wrote, inserts and copies. The sections add theirs to
+// window.softPrompts. Runs once, in the webui within its load event, alone in that of panel.standalone.
+;(() => {
+  if (window.softPrompts) return;
+  const PANEL = "#soft-prompts";
+  const NAMES = {
+    "chat-input": "the chat input",
+    "textbox-notebook": "the notebook",
+    "textbox-default": "the Default tab",
+  };
+  const part = (selector) => document.querySelector(`${PANEL} ${selector}`);
+
+  // ---- where the writer wrote last
+
+  // One-line text boxes of gradio are inputs with this test id; the inputs of drop-downs and sliders are not.
+  const isText = (field) => field?.matches?.('textarea, input[data-testid="textbox"]') &&
+    !field.disabled && !field.readOnly && !field.closest(PANEL);
+  let last = null;
+  document.addEventListener("focusin", (event) => { if (isText(event.target)) last = event.target; });
+
+  const field = () => {
+    if (last?.isConnected && isText(last)) return last;
+    const all = [...document.querySelectorAll("#chat-input textarea, textarea, input")];
+    const first = document.querySelector("#chat-input textarea") ?? all.find(isText);
+    first?.setSelectionRange(first.value.length, first.value.length);
+    return first;
+  };
+
+  const nameOf = (field) => {
+    const known = Object.keys(NAMES).find((id) => field.closest(`#${id}`));
+    const label = field.closest(".block")?.querySelector('[data-testid="block-info"]')?.textContent.trim();
+    return known ? NAMES[known] : label ? `“${label}”` : "the text box";
+  };
+
+  const clearing = {};
+  const note = (text, where = "#sp-note") => {
+    const line = part(where);
+    if (line) line.textContent = text;
+    clearTimeout(clearing[where]);
+    clearing[where] = setTimeout(() => { if (line) line.textContent = ""; }, 8000);
+  };
+
+  const insert = (tag) => {
+    const into = field();
+    if (!into) return note("There is no text box to insert it into. Copy it.");
+    if (into.offsetParent) into.focus();
+    // insertText keeps the writer's undo. It needs the focus, which a box in another tab cannot have.
+    if (document.activeElement !== into || !document.execCommand("insertText", false, tag)) {
+      into.setRangeText(tag, into.selectionStart, into.selectionEnd, "end");
+      into.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    note(`Inserted into ${nameOf(into)}.`);
+  };
+
+  // What an answer has just drawn, perhaps out of sight.
+  const reveal = (what) => setTimeout(() => part(what)?.scrollIntoView({ block: "nearest" }), 100);
+
+  // ---- the clipboard, which exists only over https and on this machine
+
+  const copyOldWay = (text) => {
+    const before = document.activeElement;
+    const box = document.createElement("textarea");
+    box.value = text;
+    box.style.cssText = "position:fixed;opacity:0";
+    part("").append(box);
+    box.select();
+    const done = document.execCommand("copy");
+    box.remove();
+    before?.focus();
+    return done;
+  };
+
+  const copy = async (text, done, failed, where) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      note(done, where);
+    } catch {
+      note(copyOldWay(text) ? done : failed, where);
+    }
+  };
+
+  window.softPrompts = { PANEL, part, field, isText, nameOf, note, insert, reveal, copy };
+})();
