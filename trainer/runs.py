@@ -54,6 +54,10 @@ class Trains(Protocol):
     def advice(self) -> str:
         """What to know before one starts: where it is trained (here, or in a process of its own), what it unloads."""
 
+    @property
+    def consent(self) -> str:
+        """What a writer must agree to before a start, as a sentence to tick ("Unload the model meanwhile."), or ""."""
+
     def boards(self) -> Sequence[Board]:
         """The live one first, then what can be gone on with, then what has ended since the server started."""
 
@@ -65,7 +69,8 @@ class Trains(Protocol):
     ) -> Plan:
         """A plan whose sources are kept with the run, so that the uploads may go. pairs: as edited, in their stead.
 
-        settings: the options of `soft-prompts train` without dashes, as {"tokens": "20", "from": "noir"}.
+        settings: options of `soft-prompts train` without the dashes before them, as {"tokens": "20", "from": "noir"}.
+        Files among them ("held-out", "lore", "questions") are paths of uploads, and kept as well. Pairs need no file.
         """
 
     def estimate(self, plan: Plan) -> str:
@@ -78,7 +83,7 @@ class Trains(Protocol):
         """Hold after this step; the model is free meanwhile."""
 
     def go_on(self, name: str) -> None:
-        """After a pause, a stop or a crash: from where it stood."""
+        """After a pause, a stop, a failure or a crash: from where it stood; after its end: with as many steps more."""
 
     def stop(self) -> None:
         """End after this step, and keep the best."""
