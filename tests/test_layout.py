@@ -40,7 +40,9 @@ library
 shelf  watch  slots  splice
 resolve
 soft_prompts
-hosts  hosts.protocol  hosts.wrapped
+hosts  hosts.protocol  hosts.wrapped  hosts.drawing
+hosts.settings
+hosts.catalogue
 hosts.hf*  hosts.llamacpp*
 hosts.webui*
 trainer.data*

@@ -15,8 +15,8 @@ from typing import Any
 
 from ...tags import Tag, has_tags, parse
 from ..protocol import Room
+from ..settings import scopes_of
 from .nested import changed, texts
-from .settings import scopes_of
 from .shelter import Shelter
 from .written import Written
 

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import logging
 import platform
-import re
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ...container import write_atomically
-from ...errors import InvalidFile, InvalidPrompt, SoftPromptError
-from ...formats import load_any, text
-from ...library import Entry
-from ...prompt import TextPrompt
-from ...tags import Tag, name_problem, parse
-from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope, Verdict
+from ..catalogue import Catalogue
+from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope
+from ..settings import scopes_of
 from . import contract
 from .chats import room_in
-from .settings import NAME, scopes_of
 
 if TYPE_CHECKING:
     from .host import Webui
-    from .serving import Serves
 
 log = logging.getLogger("textgen")
 
@@ -39,8 +31,9 @@ class Desk:
 
     def __init__(self, webui: Webui) -> None:
         self._webui = webui
-        self._rows: tuple[str, list[Row]] = ("", [])
-        self._lock = threading.Lock()
+        current = webui.current
+        self._catalogue = Catalogue(webui.library, lambda: self.folder, lambda: (current.revision, current.served))
+        self.words = self._catalogue.words
         self._places: dict[str, str] = {}
 
     @property
@@ -118,70 +111,15 @@ class Desk:
 
     def rows(self) -> Sequence[Row]:
         """Every file, by name, and whether it fits the loaded model."""
-        with self._lock:
-            # First, since it may find what nobody has told of yet.
-            entries = self._webui.library.entries()
-            listing = self._listing()
-            if self._rows[0] != listing:
-                self._rows = listing, [self._row(entry) for entry in entries]
-            return self._rows[1]
+        return self._catalogue.rows()
 
     def others(self) -> Sequence[str]:
         """Names of files in the folder that are no soft prompts."""
-        # What was set aside of the settings is ours.
-        return [each for each in self._webui.library.others() if not each.startswith(NAME)]
+        return self._catalogue.others()
 
     def make(self, name: str, sentence: str) -> Row:
         """A text prompt, which any model can use as it is; raises SoftPromptError for a name or a text that is none."""
-        # A pasted tag, or a file's name, is as good as the name itself.
-        name = name.strip().removesuffix(".txt")
-        name = next((piece.name for piece in parse(name) if isinstance(piece, Tag)), name)
-        # Two spaces are read as one.
-        name = re.sub(" +", " ", name)
-        if name_problem(name) and not any(map(str.isalnum, name)):
-            raise InvalidPrompt(f"“{name}” cannot name a soft prompt: a name has letters or digits, as “noir” has")
-        prompt = TextPrompt(name, sentence.strip())
-        path = self._webui.folder / f"{prompt.name}.txt"
-        if prompt.name in self._webui.library or path.exists():
-            raise InvalidFile(
-                f"there is a soft prompt '{prompt.name}' already: choose another name, or delete its file "
-                f"in {self.folder}"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.write(prompt))
-        self._webui.library.refresh()
-        return next(row for row in self.rows() if row.name == prompt.name)
-
-    def _row(self, entry: Entry) -> Row:
-        tokens, verdict, reason = self._judge(entry)
-        file = entry.path.relative_to(self._webui.folder).as_posix()
-        return Row(entry.name, file, tokens, verdict, reason, entry.metadata.get("description", ""))
-
-    def _judge(self, entry: Entry) -> tuple[int, Verdict, str]:
-        if entry.problem:
-            return entry.tokens, "unreadable", self._webui.words(entry.problem)
-        if entry.shadowed_by:
-            return entry.tokens, "shadowed", f"{entry.shadowed_by} is used under this name"
-        served = self._webui.current.served
-        if served is None:
-            return entry.tokens, "no model", "no model is loaded that could be asked"
-        key = entry.path, entry.signature
-        if key not in served.verdicts:
-            served.verdicts[key] = self._asked(served, entry)
-        found: tuple[int, Verdict, str] = served.verdicts[key]
-        return found
-
-    def _asked(self, served: Serves, entry: Entry) -> tuple[int, Verdict, str]:
-        if entry.trained:
-            fit = served.fit(entry)
-            return entry.tokens, fit.verdict, fit.reason
-        try:
-            prompt = load_any(entry.path, entry.name)
-            words = "a text: its own words on any model, untrained"
-            return served.tokens(getattr(prompt, "text", "")), "text", words
-        except SoftPromptError as problem:
-            # The list says which file it is: only the bare fact behind its path is new.
-            return entry.tokens, "unreadable", self._webui.words(str(problem.__cause__ or problem))
+        return self._catalogue.make(name, sentence)
 
     def _listing(self) -> str:
         webui = self._webui

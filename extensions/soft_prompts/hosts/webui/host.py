@@ -20,6 +20,7 @@ from ...library import Library
 from ...tags import Tag, has_tags, tag_for
 from ...watch import Watch
 from ..protocol import EVERYWHERE, Request, Use
+from ..settings import NAME, Settings
 from . import contract
 from .budget import affordable
 from .chats import CONTINUED, LOST, Chats, limit_of, room_in, scopes_in
@@ -29,7 +30,6 @@ from .loaders import SWITCHED_OFF, Current
 from .outcome import cut, elsewhere, lookalikes, outcome
 from .patches import Patches
 from .refused import tags_of
-from .settings import NAME, Settings
 from .written import Written
 
 log = logging.getLogger("textgen")
@@ -188,7 +188,7 @@ class Webui:
 
     def words(self, problem: SoftPromptError | str) -> str:
         """The message, in which the folder is called as the writer knows it; where it lies is nobody's business."""
-        return str(problem).replace(str(self.folder), self.desk.folder)
+        return self.desk.words(problem)
 
     def check(self, tag: Tag) -> str:
         """Why a tag would be left out of a request, in words; empty when it would not."""

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...container import write_atomically
-from ...errors import InvalidTag
-from ...tags import LARGEST_STRENGTH, name_problem
-from ..protocol import EVERYWHERE, Pin
+from ..container import write_atomically
+from ..errors import InvalidTag
+from ..tags import LARGEST_STRENGTH, name_problem
+from .protocol import EVERYWHERE, Pin
 
 NAME = "settings.json"
 _LARGEST = 1 << 20
