@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soft_prompts.errors import InvalidTag, UnknownPrompt
+from soft_prompts.hosts.budget import affordable, arrange, bos_of, spans_of
+from soft_prompts.hosts.outcome import lookalikes, outcome
 from soft_prompts.hosts.protocol import Pin, Row, Use
 from soft_prompts.hosts.settings import Settings, scopes_of
 from soft_prompts.hosts.webui.api import HEADER, Middleware
-from soft_prompts.hosts.webui.budget import affordable, arrange, bos_of, spans_of
 from soft_prompts.hosts.webui.contract import commit, problems
 from soft_prompts.hosts.webui.display import readable
 from soft_prompts.hosts.webui.following import Following
-from soft_prompts.hosts.webui.outcome import lookalikes, outcome
 from soft_prompts.hosts.webui.refused import Refused, plain, tags_of
 from soft_prompts.hosts.webui.shelter import Shelter
 from soft_prompts.hosts.webui.written import Written

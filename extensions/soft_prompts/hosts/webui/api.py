@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ...tags import Tag
+from ..outcome import lookalikes
 from ..protocol import Row
 from .loaders import SWITCHED_OFF
 from .nested import texts
-from .outcome import lookalikes
 from .refused import tags_of
 from .room import context_of, lost, too_long
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import platform
-import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..catalogue import Catalogue
 from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope
+from ..report import report
 from ..settings import scopes_of
 from . import contract
 from .chats import room_in
@@ -80,16 +78,7 @@ class Desk:
 
     def report(self) -> str:
         """Plain text for a bug report: versions, health, the tags of the last request; no text of the writer's."""
-        health, last = self.health(), self._webui.last
-        packages = [f"{name} {_version(name)}" for name in _PACKAGES]
-        lines = [
-            f"soft-prompts {_own_version()} - {health.state}: {health.line}",
-            *(f"- {detail}" for detail in health.details),
-            f"- Python {platform.python_version()} on {platform.system()}, {', '.join(packages)}",
-            f"- last request: {last.tokens} tokens" if last.when else "- no request yet",
-            *(f"  - {use.tag}: {use.tokens} tokens{f', {use.problem}' if use.problem else ''}" for use in last.uses),
-        ]
-        return "\n".join(lines)
+        return report(self.health(), self._webui.last, _PACKAGES)
 
     def _details(self) -> list[str]:
         webui = self._webui
@@ -217,14 +206,3 @@ def _installed(package: str) -> bool:
         return find_spec(package) is not None
     except (ImportError, ValueError):  # half an installation
         return False
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "missing"
-
-
-def _own_version() -> str:
-    return str(getattr(sys.modules["soft_prompts"], "__version__", "unknown"))

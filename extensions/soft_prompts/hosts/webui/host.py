@@ -15,19 +15,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...errors import InvalidPrompt, SoftPromptError
+from ...errors import SoftPromptError
 from ...library import Library
 from ...tags import Tag, has_tags, tag_for
 from ...watch import Watch
+from ..outcome import cut, elsewhere, lookalikes, outcome
+from ..pinned import placed
 from ..protocol import EVERYWHERE, Request, Use
 from ..settings import NAME, Settings
 from . import contract
-from .budget import affordable
 from .chats import CONTINUED, LOST, Chats, limit_of, room_in, scopes_in
 from .desk import Desk
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
-from .outcome import cut, elsewhere, lookalikes, outcome
 from .patches import Patches
 from .refused import tags_of
 from .written import Written
@@ -153,23 +153,9 @@ class Webui:
     def pins(self, scopes: Sequence[str] | None, limit: int | None) -> tuple[list[int], tuple[Use, ...]]:
         """(placeholder ids, what became of each pin) for a prompt of at most `limit` tokens."""
         served = self.current.answers
-        ids: list[int] = []
-        uses: list[Use] = []
-        for pin in self.settings.pins(list(scopes or [EVERYWHERE.key])) if served else ():
-            tag = tag_for(pin.name, pin.strength)
-            try:
-                found = served.place(tag).ids if served else range(0)
-                if limit is not None and not affordable(len(ids) + len(found), limit):
-                    raise InvalidPrompt(
-                        f"it needs {len(found):,} tokens, and all that is pinned together may take half of the "
-                        f"{limit:,} that a prompt may have beside the reply; a shorter one helps, or fewer pins, or a "
-                        "longer context"
-                    )
-                ids += found
-                uses.append(Use(str(tag), len(found), pinned=True))
-            except SoftPromptError as problem:
-                uses.append(Use(str(tag), pinned=True, problem=str(problem)))
-        return ids, tuple(uses)
+        if served is None:
+            return [], ()
+        return placed(self.settings.pins(list(scopes or [EVERYWHERE.key])), served.place, limit)
 
     def logits_pins(self, prompt: str, ids: Any) -> Sequence[int]:
         """The pins of a prompt of which only the next token is asked for."""

@@ -21,12 +21,12 @@ from ...library import Library
 from ...resolve import Resolver
 from ...slots import FIRST_ID, Slot, Slots
 from ...tags import Tag, tag_for
+from ..budget import bos_of, rearranged, spans_of
 from ..llamacpp.sidecar import Sidecar
 from ..llamacpp.text import Text
 from ..llamacpp.view import GgufView
 from ..llamacpp.wire import Wire, anew
 from ..wrapped import Wrapped
-from .budget import bos_of, rearranged, spans_of
 from .gate import Gate
 from .llama_start import Starts
 from .llama_stock import FOLDER, Stock, examined

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SoftPromptError
 from ...tags import Tag, has_tags
+from ..outcome import outcome
 from . import contract
 from .nested import texts
-from .outcome import outcome
 from .refused import tags_of
 
 if TYPE_CHECKING:

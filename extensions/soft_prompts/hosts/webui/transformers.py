@@ -15,11 +15,11 @@ from ...fingerprint import Described, Fit
 from ...library import Library
 from ...slots import FIRST_ID, Slot
 from ...tags import Tag
+from ..budget import arrange, bos_of, rearranged, spans_of
 from ..hf import Attachment, attach
 from ..hf.generation import with_neutral
 from ..hf.view import called, unwrap
 from ..wrapped import Wrapped
-from .budget import arrange, bos_of, rearranged, spans_of
 
 Ids = torch.Tensor
 

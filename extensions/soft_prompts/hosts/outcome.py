@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ...errors import SoftPromptError
-from ...slots import Slot
-from ...tags import Tag, parse, replace, suggest_name
-from ..protocol import Room, Use
+from ..errors import SoftPromptError
+from ..slots import Slot
+from ..tags import Tag, parse, replace, suggest_name
+from .protocol import Room, Use
 
 _NEARLY = re.compile(r"<<\s*sp\s*:[^<>:\n]{1,80}(?::[^<>:\n]{1,12})?>>", re.IGNORECASE)
 Place = Callable[[Tag], Slot]

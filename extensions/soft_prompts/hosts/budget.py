@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...slots import FIRST_ID, Slot
-from ...splice import Spliced, truncate
+from ..slots import FIRST_ID, Slot
+from ..splice import Spliced, truncate
 
 
 def arrange(
