@@ -20,7 +20,7 @@ import pytest
 import soft_prompts
 from soft_prompts import Library, SoftPrompt
 from soft_prompts.cli import main
-from soft_prompts.trainer import Distill, commands, curve, distill, loading, reporting, showing, worldinfo
+from soft_prompts.trainer import Distill, asking, curve, distill, loading, reporting, showing, worldinfo
 from soft_prompts.trainer.claim import Claim
 from soft_prompts.trainer.evaluate import Answer, Line, Report
 from soft_prompts.trainer.loop import Step, Training
@@ -82,7 +82,7 @@ def test_a_training_leaves_a_prompt_with_its_report(run: Any, here: Path) -> Non
     record = json.loads((kept / "report.json").read_text("utf-8"))
     assert prompt.metadata["held_out"] == f"{record['held_out']:.4f}"
     assert prompt.metadata["unrelated"] == f"{record['unrelated']:.4f}"
-    assert prompt.metadata["sample"].startswith(commands.OPENING)
+    assert prompt.metadata["sample"].startswith(asking.OPENING)
     assert "The lamp" not in (kept / "report.md").read_text("utf-8")
     assert str(here) not in (kept / "report.json").read_text("utf-8") + (kept / "report.md").read_text("utf-8")
     assert len((kept / "curve.csv").read_text("utf-8").splitlines()) == 9

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from .engine import Engine
 from .evaluate import HeldOut, Report
 from .fitting import Estimate, estimate
 from .initial import Start, from_words
+from .judging import OTHER_TYPE, judge, skip
 from .lesson import Preparation, Watch, Written
 from .reader import Reader
 from .settings import Settings
@@ -32,12 +33,6 @@ from .writing import write
 
 SAVED = 15.0
 """Seconds between two checkpoints, at most a step more; each look at the validation part makes one, too."""
-
-_HOPELESS = 10
-"""Steps in a row without a finite loss, after which a training ends."""
-
-_LOST = 2.0
-"""Nats per token above the beginning, at which a run has diverged."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +59,9 @@ class Training:
 
     The model is frozen within each step, and exactly as before between two of them and afterwards.
     settings: the fields of Settings. start: what the prompt is at first (initial.py). keeper: writes checkpoints, and
-    goes on from one. lock: entered around each step, for a model that others use. watch: called with (what, done,
-    total) while the training is prepared and reported on. Raises TrainingError or InvalidFile, before the first step
-    where that is possible.
+    goes on from one. lock: entered around each step and each piece of a preparation or a report, for a model that
+    others use. watch: called between these pieces with (what, done, total). Raises TrainingError or InvalidFile,
+    before the first step where that is possible.
 
     notes: what a writer should know of the data and of a run that goes on. state: all that it is between two steps.
     """
@@ -90,6 +85,7 @@ class Training:
         self._keeper = keeper
         self._lock = lock
         self._watch = watch or (lambda what, done, total: None)
+        self._work = ExitStack()
         self._prefix, self._text = len(self.reader.head) + self.settings.tokens, self.lesson.fit(self.settings)
         self._check_length()
         self._scale = float(self.reader.embed(self.lesson.words[:4096]).square().mean().sqrt())
@@ -114,7 +110,7 @@ class Training:
             with self._working():
                 state.lowest = state.begun = self._validate(vectors)
             if not math.isfinite(state.begun):
-                raise TrainingError(f"before the first step the loss is {state.begun}: {_OTHER_TYPE}")
+                raise TrainingError(f"before the first step the loss is {state.begun}: {OTHER_TYPE}")
         saved = time.monotonic()
         while state.done < chosen.steps and not state.ended:
             with self._working():
@@ -149,7 +145,8 @@ class Training:
         """Everything measured on the test part: nothing, the text in its forms, the prompt; and what it costs."""
         self._prepare(self.lesson.prepare_test)
         with self._working():
-            return self.lesson.report(self._tokenizer, self.state.best, self.settings, self._engine.looked, self._watch)
+            looked = self._engine.looked
+            return self.lesson.report(self._tokenizer, self.state.best, self.settings, looked, self._between)
 
     def write(self, opening: str, tokens: int = 40, seed: int = 0, prompted: bool = True, best: bool = False) -> str:
         """How the model goes on behind the prompt as it is now, or the best so far, or without: the same for a seed."""
@@ -205,7 +202,7 @@ class Training:
             return
         written = Told(self._keeper.written(self._identity) if self._keeper else Written(), self._engine.crowd)
         with self._working():
-            preparation(self.settings, self._watch, written)
+            preparation(self.settings, self._between, written)
         self._prepared.append(preparation)
 
     def _advance(self, vectors: torch.Tensor, optimizer: torch.optim.Optimizer) -> Step:
@@ -218,7 +215,7 @@ class Training:
         loss, vectors.grad = self._engine.gradient(vectors, terms)
         skipped = "" if _finite(loss, vectors.grad) else f"the loss or its gradient is not finite ({loss})"
         if skipped:
-            self._skip(number)
+            skip(state, number, chosen)
         else:
             torch.nn.utils.clip_grad_norm_([vectors], chosen.clip)
             optimizer.step()
@@ -227,40 +224,13 @@ class Training:
         validation = None
         if number % chosen.validate == 0 or number == chosen.steps:
             validation = self._validate(vectors)
-            self._judge(validation)
+            judge(state, validation, chosen)
         state.history.append((number, loss, validation))
         spent, tokens = time.monotonic() - started, sum(term.batch.count for term in terms)
         return Step(number, chosen.steps, loss, rate, spent, state.lowest, validation, tokens, skipped)
 
     def _validate(self, vectors: torch.Tensor) -> float:
         return self._engine.mean(vectors.detach(), self.lesson.objective, self.lesson.validation.all)
-
-    def _judge(self, validation: float) -> None:
-        """Keep the best; end where nothing gets better any more, or everything has got much worse."""
-        state = self.state
-        if validation < state.lowest:
-            state.lowest, state.best_step, state.waited = validation, state.done, 0
-            state.best = state.vectors.clone()
-            return
-        state.waited += 1
-        if not validation < state.begun + _LOST:
-            state.ended = self._diverged(f"validation went from {state.begun:.2f} to {validation:.2f} nats")
-        elif state.waited >= self.settings.patience:
-            state.ended = f"nothing got better since step {state.best_step}, and that is kept"
-
-    def _skip(self, number: int) -> None:
-        state = self.state
-        state.skipped, state.in_a_row = state.skipped + 1, state.in_a_row + 1
-        if state.in_a_row >= _HOPELESS:
-            if not state.applied:
-                raise TrainingError(f"none of the first {number} steps had a finite loss: {_OTHER_TYPE}")
-            state.ended = self._diverged(f"{_HOPELESS} steps in a row had no finite loss")
-
-    def _diverged(self, why: str) -> str:
-        return (
-            f"the training diverged: {why}. The best prompt is kept, of step {self.state.best_step}; "
-            f"try a rate below {self.settings.rate}"
-        )
 
     def _reset(self) -> None:
         self.state = State.fresh(self._initial)
@@ -310,8 +280,21 @@ class Training:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        with self._lock(), self._engine.frozen():
+        try:
+            self._take()
             yield
+        finally:
+            self._work.close()
+
+    def _take(self) -> None:
+        self._work.enter_context(self._lock())
+        self._work.enter_context(self._engine.frozen())
+
+    def _between(self, what: str, done: int, total: int) -> None:
+        """A preparation and a report are long: between two pieces of them the model is others' as between two steps."""
+        self._work.close()
+        self._watch(what, done, total)
+        self._take()
 
     def _check_length(self) -> None:
         longest = self.reader.longest
@@ -330,9 +313,6 @@ def train(model: Any, tokenizer: Any, task: Task, name: str, **options: Any) -> 
     for _ in training:
         pass
     return training.prompt(name)
-
-
-_OTHER_TYPE = "load the model in another type (bfloat16, float32)"
 
 
 def _optimizer(vectors: torch.Tensor, state: State) -> torch.optim.AdamW:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol, TextIO
 
 from ..terminal import bar, columns, duration
 from .loop import Step
-from .reporting import as_json
+from .reporting import as_json, plain
 
 PAUSE = 15.0
 """Seconds between two lines where nobody watches."""
@@ -41,32 +42,39 @@ class Screen(Protocol):
         """The result: as text, and as facts."""
 
 
-class Programs:
+class Events:
+    """`Events(board.take)`: each happening as a dict, `{"event": "step", "number": 1, ...}`, here or in a worker."""
+
+    def __init__(self, put: Callable[[dict[str, Any]], None]) -> None:
+        self._put = put
+
+    def begin(self, words: str, facts: dict[str, Any]) -> None:
+        self._tell("start", facts)
+
+    def phase(self, what: str, done: int, total: int) -> None:
+        self._tell("phase", {"what": what, "done": done, "total": total})
+
+    def step(self, step: Step) -> None:
+        self._tell("step", asdict(step))
+
+    def preview(self, number: int, opening: str, without: str, behind: str) -> None:
+        self._tell("preview", {"number": number, "opening": opening, "without": without, "with": behind})
+
+    def note(self, text: str) -> None:
+        self._tell("note", {"text": text})
+
+    def end(self, words: str, facts: dict[str, Any]) -> None:
+        self._tell("end", facts)
+
+    def _tell(self, event: str, facts: dict[str, Any]) -> None:
+        self._put(plain({"event": event, **facts}))
+
+
+class Programs(Events):
     """One JSON object a line."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def begin(self, words: str, facts: dict[str, Any]) -> None:
-        self._put("start", facts)
-
-    def phase(self, what: str, done: int, total: int) -> None:
-        self._put("phase", {"what": what, "done": done, "total": total})
-
-    def step(self, step: Step) -> None:
-        self._put("step", asdict(step))
-
-    def preview(self, number: int, opening: str, without: str, behind: str) -> None:
-        self._put("preview", {"number": number, "opening": opening, "without": without, "with": behind})
-
-    def note(self, text: str) -> None:
-        self._put("note", {"text": text})
-
-    def end(self, words: str, facts: dict[str, Any]) -> None:
-        self._put("end", facts)
-
-    def _put(self, event: str, facts: dict[str, Any]) -> None:
-        print(as_json({"event": event, **facts}), file=self._stream, flush=True)
+        super().__init__(lambda event: print(as_json(event), file=stream, flush=True))
 
 
 class People:

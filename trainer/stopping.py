@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# On Windows a program in a group of its own, as a worker is, can be sent Ctrl-Break alone.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else []))
 _SAID = b"\nending after this step; once more ends at once, without what was learnt since the last checkpoint\n"
 
 
@@ -28,6 +30,10 @@ class Stop:
     def status(self) -> int:
         """The exit status of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.asked
+
+    def ask(self) -> None:
+        """From another thread, as by Ctrl-C."""
+        self.asked = signal.SIGINT
 
     def check(self) -> None:
         """Raises Stopped where an end was asked for."""

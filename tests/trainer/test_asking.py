@@ -28,6 +28,7 @@ from soft_prompts.trainer import (
     asking,
     commands,
     curve,
+    job,
     loading,
     reporting,
     showing,
@@ -136,7 +137,7 @@ def test_a_rehearsal_ends_at_once(typed: Any, monkeypatch: pytest.MonkeyPatch) -
     def measured(*words: Any) -> None:
         signal.raise_signal(signal.SIGINT)  # in this thread, and so before anything else is done
 
-    monkeypatch.setattr(commands, "rehearse", measured)
+    monkeypatch.setattr(job, "rehearse", measured)
     # A program that was started in the background hears no Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -155,9 +156,9 @@ def test_the_line_to_try_loads_the_model_in_the_same_way(typed: Any) -> None:
 
 
 def test_lines_are_quoted_as_the_shell_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert commands._typed("--name", "my lamp", "x") == "--name 'my lamp' x"
+    assert job.typed("--name", "my lamp", "x") == "--name 'my lamp' x"
     monkeypatch.setattr(os, "name", "nt")
-    assert commands._typed("--name", "my lamp", "x") == '--name "my lamp" x'
+    assert job.typed("--name", "my lamp", "x") == '--name "my lamp" x'
 
 
 def test_whether_a_folder_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
