@@ -36,15 +36,16 @@ fingerprint  formats.*
 formats
 folder
 entry
-library
-shelf  watch  slots  splice
+library  arrival  moving
+trash  watch  slots  splice
+shelf
 resolve
 soft_prompts
-hosts  hosts.protocol  hosts.wrapped  hosts.drawing
-hosts.settings
+hosts  hosts.protocol  hosts.wrapped  hosts.drawing  hosts.budget  hosts.plain
+hosts.settings  hosts.outcome  hosts.pinned  hosts.report
 hosts.catalogue
 hosts.hf*  hosts.llamacpp*
-hosts.webui*
+hosts.webui*  hosts.alone*
 trainer.data*
 trainer*
 demo*
