@@ -35,7 +35,7 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 def pack(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
     """Bytes of a .safetensors file; the same content always gives the same bytes."""
-    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    header: dict[str, Any] = {}
     blocks = []
     offset = 0
     for name in sorted(tensors):
@@ -48,12 +48,14 @@ def pack(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> by
         }
         blocks.append(block)
         offset += len(block)
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    if len(text) > LARGEST_HEADER:
-        raise InvalidFile(f"the metadata is {len(text):,} bytes long; a file takes {LARGEST_HEADER:,}: shorten it")
-    _check_marks(text)
-    return len(text).to_bytes(8, "little") + text + b"".join(blocks)
+    return _head(header, metadata) + b"".join(blocks)
+
+
+def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    """The same file with other metadata: its tensors byte for byte, also those of types that we have no use for."""
+    size = header_size(data[:8], len(data))
+    entries, _ = parse_header(data[8 : 8 + size], len(data) - 8 - size)
+    return _head(entries, metadata) + data[8 + size :]
 
 
 def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -72,6 +74,12 @@ def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         if entry["dtype"] in _DTYPES
     }
     return tensors, metadata
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """What the bytes of a file say of themselves."""
+    size = header_size(data[:8], len(data))
+    return parse_header(data[8 : 8 + size], len(data) - 8 - size)[1]
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -139,6 +147,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise InvalidFile(f"{path} cannot be written: {problem.strerror or problem}; nothing was changed") from problem
+
+
+def _head(entries: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+    """The length of the header, and the header."""
+    first = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    text = json.dumps({**first, **entries}, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > LARGEST_HEADER:
+        raise InvalidFile(f"the metadata is {len(text):,} bytes long; a file takes {LARGEST_HEADER:,}: shorten it")
+    _check_marks(text)
+    return len(text).to_bytes(8, "little") + text
 
 
 def _check_marks(text: bytes) -> None:

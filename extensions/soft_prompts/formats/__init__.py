@@ -49,9 +49,7 @@ def load(path: str | Path) -> SoftPrompt:
 def load_any(path: Path, name: str) -> Prompt:
     """The SoftPrompt or TextPrompt in the file at `path`, under the name `name`; raises InvalidFile."""
     try:
-        if problem := unreadable(path):
-            raise InvalidFile(problem)
-        return read(_whole(path), name, path.suffix.lower())
+        return read(load_bytes(path), name, path.suffix.lower())
     except OSError as problem:
         raise InvalidFile(f"{path}: {problem.strerror or problem}; check the name and the permissions") from None
     except SoftPromptError as problem:
@@ -81,7 +79,10 @@ def unreadable(path: Path, status: os.stat_result | None = None) -> str:
     return ""
 
 
-def _whole(path: Path) -> bytes:
+def load_bytes(path: Path) -> bytes:
+    """All of the file, as it was at one moment; raises OSError, and InvalidFile for one that need not be read."""
+    if problem := unreadable(path):
+        raise InvalidFile(problem)
     # A file that is replaced stays whole for who has it open; one that is rewritten in its place may be half of each.
     for _ in range(3):
         with path.open("rb") as file:
