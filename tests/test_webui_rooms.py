@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from soft_prompts.errors import InvalidTag, UnknownPrompt
 from soft_prompts.hosts.budget import affordable, arrange, bos_of, spans_of
 from soft_prompts.hosts.outcome import lookalikes, outcome
+from soft_prompts.hosts.plain import plain, tags_of
 from soft_prompts.hosts.protocol import Pin, Row, Use
 from soft_prompts.hosts.settings import Settings, scopes_of
 from soft_prompts.hosts.webui.api import HEADER, Middleware
 from soft_prompts.hosts.webui.contract import commit, problems
 from soft_prompts.hosts.webui.display import readable
 from soft_prompts.hosts.webui.following import Following
-from soft_prompts.hosts.webui.refused import Refused, plain, tags_of
+from soft_prompts.hosts.webui.refused import Refused
 from soft_prompts.hosts.webui.shelter import Shelter
 from soft_prompts.hosts.webui.written import Written
 from soft_prompts.hosts.wrapped import Wrapped

@@ -166,12 +166,12 @@ def _show(options: argparse.Namespace) -> None:
         return
     print(table(list(facts.items())))
     if near:
-        print("\n" + _brought(".trainer.neighbours").told(near))
+        print("\n" + _brought(".hosts.hf.neighbours").told(near))
 
 
 def _neighbours(options: argparse.Namespace, prompt: Prompt) -> list[Any]:
     """What the vectors are like, in the words of a model."""
-    asking, rooms = _brought(".trainer.asking"), _brought(".trainer.neighbours")
+    asking, rooms = _brought(".trainer.asking"), _brought(".hosts.hf.neighbours")
     model, tokenizer = asking.opened(options)
     found: list[Any] = rooms.neighbours(model, tokenizer, asking.fitting(prompt, model, tokenizer).vectors)
     return found

@@ -146,6 +146,16 @@ class Tries(Protocol):
         """
 
 
+class Writes(Protocol):
+    """A text that the loaded model goes on with, for a panel that stands alone."""
+
+    def write(self, text: str, *, tokens: int = 120, seed: int = 0, temperature: float = 0.7) -> Iterator[str]:
+        """What comes next, piece by piece, with what is pinned before it; empty pieces while the model is waited for.
+
+        Closing the iterator ends it; other requests may come between. Raises SoftPromptError.
+        """
+
+
 class Lends(Protocol):
     """What a training asks of the host whose model it learns for."""
 
@@ -237,6 +247,9 @@ class Host(Protocol):
     @property
     def shelf(self) -> Shelf:
         """The library's files, for what a panel does to them."""
+
+    def bake(self, name: str) -> Row:
+        """Of a text in the library, its vectors on the loaded model, as a file beside it; raises SoftPromptError."""
 
     def resembles(self, name: str) -> Sequence[str]:
         """For each vector the token it is nearest to on the loaded model, as one reads it; raises SoftPromptError."""

@@ -57,13 +57,28 @@ def trial(
     return _written(attached, rows, tokens, Dice(seed, temperature), turn)
 
 
+def onwards(
+    attached: Attachment,
+    ids: Sequence[int],
+    *,
+    tokens: int = 60,
+    seed: int = 0,
+    temperature: float = 0.7,
+    turn: Turn = nullcontext,
+) -> Iterator[str]:
+    """What the model writes behind these ids, piece by piece: one column, and so half of the work."""
+    rows = [_begun(attached, ids)]
+    _check_length(unwrap(attached.model), len(rows[0]), tokens)
+    return (piece.text for _, piece in _written(attached, rows, tokens, Dice(seed, temperature), turn))
+
+
 def _written(
     attached: Attachment, rows: Sequence[list[int]], tokens: int, dice: Dice, turn: Turn
 ) -> Iterator[tuple[int, Piece]]:
     base = unwrap(attached.model)
     columns = [_Column(attached, row) for row in rows]
     # Of two equal texts there is one, so that no rounding tells them apart.
-    contexts = [_Context(base, row) for row in (rows if rows[0] != rows[1] else rows[:1])]
+    contexts = [_Context(base, row, len(rows)) for row in (rows if rows[0] != rows[-1] else rows[:1])]
     ends, every = _ends(attached), np.arange(0)
     with attached.slots.hold({each for row in rows for each in row if each >= FIRST_ID}):
         for place in range(tokens):
@@ -81,11 +96,11 @@ def _written(
 
 
 class _Context:
-    """One text with both continuations behind it: two rows, and what the model keeps of them between two steps."""
+    """One text with each continuation behind it: `count` rows, and what the model keeps of them between two steps."""
 
-    def __init__(self, base: Any, row: list[int]) -> None:
+    def __init__(self, base: Any, row: list[int], count: int) -> None:
         self._base = base
-        self._rows = [list(row), list(row)]
+        self._rows = [list(row) for _ in range(count)]
         self._cache: dict[str, Any] = {}
         self._begun = False
         known = inspect.signature(base.forward).parameters
@@ -93,7 +108,7 @@ class _Context:
         self._options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
 
     def logs(self, fed: Sequence[int]) -> NDArray[np.float32]:
-        """(2, vocabulary): log-probabilities of what comes next in each row, behind the tokens that were drawn last."""
+        """(rows, vocabulary): log-probabilities of what comes next in each row, behind what was drawn last."""
         if self._begun:
             for row, token in zip(self._rows, fed, strict=True):
                 row.append(token)
@@ -155,12 +170,16 @@ def _ids(attached: Attachment, text: str) -> list[int]:
     for tag in parse(text):
         if isinstance(tag, Tag) and tag.name not in carried:
             attached.place(tag)
-    tokenizer = attached.tokenizer
-    first = (tokenizer.bos_token_id, tokenizer.eos_token_id)
-    ids = list(tokenizer(text)["input_ids"]) or [each for each in first if each is not None][:1]
-    if not ids:
+    return _begun(attached, attached.tokenizer(text)["input_ids"])
+
+
+def _begun(attached: Attachment, ids: Sequence[int]) -> list[int]:
+    """The ids; where there are none, the token that texts begin with."""
+    first = (attached.tokenizer.bos_token_id, attached.tokenizer.eos_token_id)
+    begun = list(ids) or [each for each in first if each is not None][:1]
+    if not begun:
         raise UnsupportedInput("there is nothing to begin with: write a first word")
-    return ids
+    return begun
 
 
 def _ends(attached: Attachment) -> frozenset[int]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...tags import Tag
 from ..outcome import lookalikes
+from ..plain import tags_of
 from ..protocol import Row
 from .loaders import SWITCHED_OFF
 from .nested import texts
-from .refused import tags_of
 from .room import context_of, lost, too_long
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from ...tags import Tag, has_tags, tag_for
 from ...watch import Watch
 from ..outcome import cut, elsewhere, lookalikes, outcome
 from ..pinned import placed
+from ..plain import tags_of
 from ..protocol import EVERYWHERE, Request, Use
 from ..settings import NAME, Settings
 from . import contract
@@ -29,7 +30,6 @@ from .desk import Desk
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
 from .patches import Patches
-from .refused import tags_of
 from .written import Written
 
 log = logging.getLogger("textgen")

@@ -18,19 +18,21 @@ from numpy.typing import NDArray
 from ...errors import SoftPromptError, UnsupportedModel
 from ...fingerprint import Described, Fit
 from ...library import Library
+from ...prompt import SoftPrompt, TextPrompt
 from ...resolve import Resolver
 from ...slots import FIRST_ID, Slot, Slots
 from ...tags import Tag, tag_for
 from ..budget import bos_of, rearranged, spans_of
+from ..llamacpp.neighbours import baked, nearest, readable
 from ..llamacpp.sidecar import Sidecar
 from ..llamacpp.text import Text
 from ..llamacpp.view import GgufView
 from ..llamacpp.wire import Wire, anew
+from ..plain import plain, tags_of
 from ..wrapped import Wrapped
 from .gate import Gate
 from .llama_start import Starts
 from .llama_stock import FOLDER, Stock, examined
-from .refused import plain, tags_of
 from .serving import Asks
 
 log = logging.getLogger("textgen")
@@ -118,6 +120,15 @@ class ServedLlama:
     def tokens(self, text: str) -> int:
         """What a text prompt costs on this model."""
         return len(self._text.seams.inner(text))
+
+    def resembles(self, name: str) -> list[str]:
+        """For each vector of a prompt the token it is nearest to, as one reads it; raises SoftPromptError."""
+        ids = nearest(self.file, self._resolver.place(tag_for(name)).vectors)
+        return [readable(self.file, each, self._text.decode) for each in ids]
+
+    def baked(self, prompt: TextPrompt) -> SoftPrompt:
+        """The vectors that a text has on this model, made for it; raises SoftPromptError."""
+        return baked(self.file, prompt, self._text.seams.inner(prompt.text))
 
     def arranged(self, ids: Ids, whole: Callable[[], Ids], pins: Sequence[int], limit: int) -> Ids:
         """(1, length): see `Served.arranged` of the Transformers loader."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...tags import Tag, has_tags, parse, without
+from ...tags import Tag
+from ..plain import plain, tags_of
 from ..wrapped import Wrapped
 
 _READERS = ("generate", "generate_with_streaming", "get_logits", "get_prompt_logprob_entries")
@@ -42,18 +43,3 @@ class Refused:
         if tags := tags_of(text):
             self._dropped(tags)
         return call(plain(text), *args, **kwargs)
-
-
-def plain(text: Any) -> Any:
-    """The text without its tags, escaped ones as literals; anything but a text comes back as it is."""
-    if not isinstance(text, str) or not has_tags(text):
-        return text
-    pieces = parse(text)
-    return "".join(map(str, without(pieces, [piece for piece in pieces if isinstance(piece, Tag)])))
-
-
-def tags_of(text: Any) -> list[Tag]:
-    """The tags of a text, each once, as they come; none in anything but a text."""
-    if not isinstance(text, str) or not has_tags(text):
-        return []
-    return list(dict.fromkeys(piece for piece in parse(text) if isinstance(piece, Tag)))

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ...errors import SoftPromptError
 from ...tags import Tag, has_tags
 from ..outcome import outcome
+from ..plain import tags_of
 from . import contract
 from .nested import texts
-from .refused import tags_of
 
 if TYPE_CHECKING:
     from .host import Webui

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from ..errors import Misfit
-from ..hosts.hf.view import embedded, text_embedding, unwrap
-from ..terminal import table
+from ...errors import Misfit
+from ...terminal import table
+from .view import embedded, text_embedding, unwrap
 
 CHUNK = 4096
 """Tokens of the vocabulary that are embedded at once."""
@@ -52,6 +52,11 @@ def neighbours(model: Any, tokenizer: Any, vectors: NDArray[Any], count: int = 4
         Neighbour(norm, norm / usual if usual else 0.0, _named(tokenizer, ids[place].tolist(), best[place].tolist()))
         for place, norm in enumerate(norms)
     ]
+
+
+def nearest(model: Any, tokenizer: Any, vectors: NDArray[Any]) -> list[str]:
+    """For each of (tokens, width) vectors the one token that it is nearest to, as it reads in a text."""
+    return [each.near[0][0] for each in neighbours(model, tokenizer, vectors, count=1)]
 
 
 def told(found: list[Neighbour]) -> str:
