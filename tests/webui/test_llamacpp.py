@@ -96,6 +96,18 @@ def test_the_panel_says_what_will_happen(llama: Inside) -> None:
     assert rows["lamp"].verdict == "fits" and rows["lamp"].tokens == len(llama.ours.library["lamp"])
 
 
+def test_what_the_vectors_are_like_and_a_text_as_vectors(llama: Inside) -> None:
+    """Of the very tokens of a text, each is nearest to itself; the file's table is asked, and no server restarted."""
+    process = llama.shared.model.process.pid
+    desk = llama.ours.desk
+    assert "".join(desk.resembles("lamp")) == LAMP
+    desk.make("keeper", LAMP)
+    row = desk.bake("keeper")
+    assert (row.verdict, row.method, row.tokens) == ("fits", "text", len(llama.ours.library["lamp"]))
+    assert "".join(desk.resembles("keeper")) == LAMP.strip()
+    assert llama.shared.model.process.pid == process
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize(("before", "after"), [(BEFORE, AFTER), (" Once", AFTER), (BEFORE, ""), (" Once", "")], ids=str)
 def test_notebook(llama: Inside, before: str, after: str, stream: bool) -> None:

@@ -16,8 +16,9 @@ from ..errors import InvalidFile, InvalidPrompt, SoftPromptError
 from ..fingerprint import Described, Fit
 from ..formats import load_any, text
 from ..library import Library
-from ..prompt import TextPrompt
-from ..tags import Tag, name_problem, parse
+from ..prompt import SoftPrompt, TextPrompt
+from ..shelf import Shelf
+from ..tags import Tag, name_problem, parse, suggest_name
 from .protocol import Row, Verdict
 from .settings import NAME
 
@@ -84,6 +85,16 @@ class Catalogue:
         self._library.refresh()
         return next(row for row in self.rows() if row.name == prompt.name)
 
+    def bake(self, name: str, baked: Callable[[TextPrompt], SoftPrompt]) -> Row:
+        """Of a text in the library, what `baked` makes of it, as a file beside it for the model of that alone."""
+        words = next((each for each in self._library.variants(name) if isinstance(each, TextPrompt)), None)
+        if words is None:
+            raise InvalidFile(f"'{name}' is no text: what is trained stays as it is")
+        prompt = baked(words)
+        # A file of its own for each model: on others the text goes on to count.
+        file = Shelf(self._library).add(prompt, _plain(prompt.metadata.get("base_model", "")))
+        return next(row for row in self.rows() if row.file == file)
+
     def _row(self, entry: Entry, served: Judges | None) -> Row:
         tokens, verdict, reason = self._judge(entry, served)
         file = entry.path.relative_to(self._library.folder).as_posix()
@@ -135,6 +146,11 @@ def score(metadata: Mapping[str, str]) -> str:
     except (KeyError, ValueError):
         return ""
     return f"{before:.2f} -> {after:.2f}" if 0 <= before < 100 and 0 <= after < 100 else ""
+
+
+def _plain(model: str) -> str:
+    """What a file's name may say of the model that it is for."""
+    return suggest_name(model.replace("\\", "/").rpartition("/")[2] or "this-model")
 
 
 def _meant(name: str) -> str:

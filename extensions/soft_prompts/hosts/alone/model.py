@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import SoftPromptError
 from ...fingerprint import Described, Fit
 from ...library import Library
+from ...prompt import SoftPrompt, TextPrompt
 from ...slots import Slot
 from ...tags import Tag
 from .turns import Turns
@@ -52,6 +53,10 @@ class Served:
         from ..hf.neighbours import nearest
 
         return nearest(self.attached.model, self.attached.tokenizer, self.place(tag).vectors)
+
+    def baked(self, prompt: TextPrompt) -> SoftPrompt:
+        """The vectors that a text has on this model."""
+        return SoftPrompt.from_text(prompt.text, self.attached.model, self.attached.tokenizer, name=prompt.name)
 
     def fit(self, prompt: Described) -> Fit:
         """Whether the prompt was made for this model."""

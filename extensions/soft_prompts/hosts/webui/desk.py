@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ...errors import SoftPromptError
+from ...shelf import Shelf
 from ..catalogue import Catalogue
 from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope
 from ..report import report
@@ -16,6 +18,7 @@ from .chats import room_in
 
 if TYPE_CHECKING:
     from .host import Webui
+    from .serving import Serves
 
 log = logging.getLogger("textgen")
 
@@ -32,6 +35,7 @@ class Desk:
         current = webui.current
         self._catalogue = Catalogue(webui.library, lambda: self.folder, lambda: (current.revision, current.served))
         self.words = self._catalogue.words
+        self.shelf = Shelf(webui.library)
         self._places: dict[str, str] = {}
 
     @property
@@ -109,6 +113,27 @@ class Desk:
     def make(self, name: str, sentence: str) -> Row:
         """A text prompt, which any model can use as it is; raises SoftPromptError for a name or a text that is none."""
         return self._catalogue.make(name, sentence)
+
+    def bake(self, name: str) -> Row:
+        """A text's vectors on the loaded model, as a file beside it."""
+        return self._catalogue.bake(name, self._served().baked)
+
+    def resembles(self, name: str) -> Sequence[str]:
+        """For each vector the token it is nearest to on the loaded model."""
+        return self._served().resembles(name)
+
+    @property
+    def forbids(self) -> str:
+        """With --multi-user the webui deletes and saves nothing; with a password alone its users may."""
+        shared = bool(getattr(self._webui.shared.args, "multi_user", False))
+        return "the webui runs with --multi-user, where nobody changes files" if shared else ""
+
+    def _served(self) -> Serves:
+        served = self._webui.current.served
+        if served is None:
+            why = self._webui.current.reason or "no model is loaded: load one in the Model tab"
+            raise SoftPromptError(f"The model is asked for that, and {why}.")
+        return served
 
     def _listing(self) -> str:
         webui = self._webui

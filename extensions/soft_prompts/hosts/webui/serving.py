@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ...fingerprint import Described, Fit
+from ...prompt import SoftPrompt, TextPrompt
 from ...slots import Slot
 from ...tags import Tag
 
@@ -39,6 +40,12 @@ class Serves(Protocol):
 
     def tokens(self, text: str) -> int:
         """What a text prompt costs on this model."""
+
+    def resembles(self, name: str) -> list[str]:
+        """For each vector of a prompt the token it is nearest to, as one reads it; raises SoftPromptError."""
+
+    def baked(self, prompt: TextPrompt) -> SoftPrompt:
+        """The vectors that a text has on this model, made for it; raises SoftPromptError."""
 
     def arranged(self, ids: Any, whole: Callable[[], Any], pins: Sequence[int], limit: int) -> Any:
         """What the webui has encoded and cut, with pins, arranged anew within its `limit`.

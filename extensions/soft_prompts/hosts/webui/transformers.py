@@ -13,11 +13,13 @@ import torch
 
 from ...fingerprint import Described, Fit
 from ...library import Library
+from ...prompt import SoftPrompt, TextPrompt
 from ...slots import FIRST_ID, Slot
-from ...tags import Tag
+from ...tags import Tag, tag_for
 from ..budget import arrange, bos_of, rearranged, spans_of
-from ..hf import Attachment, attach
+from ..hf import Attachment, attach, text_prompt
 from ..hf.generation import with_neutral
+from ..hf.neighbours import nearest
 from ..hf.view import called, unwrap
 from ..wrapped import Wrapped
 
@@ -69,6 +71,14 @@ class Served:
     def tokens(self, text: str) -> int:
         """What a text prompt costs on this model."""
         return len(self._attached.view.inner_ids(text))
+
+    def resembles(self, name: str) -> list[str]:
+        """For each vector of a prompt the token it is nearest to, as one reads it; raises SoftPromptError."""
+        return nearest(self.base, self.tokenizer, self.place(tag_for(name)).vectors)
+
+    def baked(self, prompt: TextPrompt) -> SoftPrompt:
+        """The vectors that a text has on this model, made for it; raises SoftPromptError."""
+        return text_prompt(prompt.text, self.base, self.tokenizer, prompt.name)
 
     def arranged(self, ids: Ids, whole: Callable[[], Ids], pins: Sequence[int], limit: int) -> Ids:
         """(1, length): what the webui has encoded and cut, arranged anew within its `limit`.
