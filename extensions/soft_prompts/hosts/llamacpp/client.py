@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from ...prompt import SoftPrompt
 from ...resolve import Resolver
 from ...slots import Slots
 from ...tags import Tag, parse, tag_for
+from ..protocol import Piece
 from .model import GgufModel
 from .probe import probe
 from .server import Gone, Refused, Server
 from .sidecar import Sidecar, Wanted, make
 from .text import Text
+from .trial import Likely, answered, check_length, ends_of, question, trial
 from .view import GgufView
 from .wire import Wire, anew
 
@@ -116,8 +118,23 @@ class Client:
 
     def request(self, prompt: str, options: dict[str, Any]) -> dict[str, Any]:
         """What is sent; raises UnknownPrompt and its like for a tag, and SoftPromptError for one with no room."""
+        return self._sent({**options, "prompt": self.text.encode(prompt).ids})
+
+    def trial(
+        self, left: str, right: str, *, tokens: int = 60, seed: int = 0, temperature: float = 0.7
+    ) -> Iterator[tuple[int, Piece]]:
+        """(column 0 or 1, what it wrote next): two texts side by side, see trial.py. Raises as `request` does."""
+        rows = [self.text.encode(each).ids for each in (left, right)]
+        check_length(rows, tokens, self.server.get("/props").get("default_generation_settings", {}).get("n_ctx"))
+        options: dict[str, Any] = {"tokens": tokens, "seed": seed, "temperature": temperature}
+        return trial(rows, self._likeliest, ends_of(self.model), **options)
+
+    def _likeliest(self, ids: Sequence[int]) -> Sequence[Likely]:
+        answer = self._answer(self._sent(question(ids)))
+        return answered(answer, self.sidecar.banned if self.sidecar else ())
+
+    def _sent(self, asked: dict[str, Any]) -> dict[str, Any]:
         media = self._media()
-        asked = {**options, "prompt": self.text.encode(prompt).ids}
         if needed := self.wire.needed(asked["prompt"]):
             sidecar = self.sidecar or self.prepare()
             if lacking := [slot.tag for slot in needed if slot.key not in sidecar.places]:
@@ -130,11 +147,14 @@ class Client:
         return self.wire.payload(asked, self.sidecar, media)
 
     def _complete(self, prompt: str, options: dict[str, Any]) -> str:
-        asked = self.request(prompt, options)
+        return str(self._answer(self.request(prompt, options))["content"])
+
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         try:
-            return str(self.server.post("/completion", asked)["content"])
+            found = self.server.post("/completion", asked)
         except Refused as problem:
-            return str(self.server.post("/completion", self._again(asked, problem))["content"])
+            found = self.server.post("/completion", self._again(asked, problem))
+        return dict(found)
 
     @staticmethod
     def _again(asked: dict[str, Any], problem: Refused) -> dict[str, Any]:
