@@ -18,6 +18,8 @@ import pytest
 
 pytest.importorskip("gguf")
 
+from soft_prompts.errors import SoftPromptError
+
 FOUND = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server") or ""
 pytestmark = [
     pytest.mark.llamacpp,
@@ -298,3 +300,17 @@ def test_restart_waits_for_who_is_writing(llama: Inside) -> None:
     assert list(running)[-1] == alone
     other.join(60)
     assert done and done[-1].strip()
+
+
+def test_two_texts_side_by_side(llama: Inside) -> None:
+    """The trial of the panel, whose first tag may restart the server, and whose unknown tags are told of."""
+    tries = llama.ours.desk.tries
+    assert tries.reason == ""
+    texts = f"{BEFORE}<<sp:lamp>>{AFTER}", BEFORE + LAMP + AFTER, BEFORE + AFTER
+    found = [list(tries.write(texts[0], other, tokens=8, seed=3)) for other in texts[1:]]
+    left, right = ("".join(piece.text for number, piece in found[0] if number == each) for each in (0, 1))
+    assert left == right != ""
+    assert max(abs(piece.change) for _, piece in found[0]) < 0.02
+    assert max(abs(piece.change) for _, piece in found[1]) > 0.1
+    with pytest.raises(SoftPromptError, match="nowhere"):
+        tries.write("<<sp:nowhere>>The sky", "The sky")

@@ -130,6 +130,10 @@ class Piece:
     change: float = 0.0
 
 
+Turn = Callable[[], AbstractContextManager[Any]]
+"""Entered around each piece of work of the model: nothing else is computed meanwhile."""
+
+
 class Tries(Protocol):
     """Writing side by side, on the loaded model; raises SoftPromptError where it cannot, in words for the writer."""
 

@@ -7,8 +7,8 @@ Both continuations of one text are one batch of two rows of equal length, which 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,9 @@ from ...errors import UnsupportedInput
 from ...slots import FIRST_ID
 from ...tags import Tag, parse
 from ..drawing import Dice
-from ..protocol import Piece
+from ..protocol import Piece, Turn
 from .attach import Attachment
 from .view import device_of, evaluating, text_embedding, unwrap
-
-Turn = Callable[[], AbstractContextManager[Any]]
-"""Entered around each step of both columns: nothing else is computed meanwhile."""
 
 _CACHES = ("past_key_values", "cache_params")
 """What models call what they keep of the tokens before."""

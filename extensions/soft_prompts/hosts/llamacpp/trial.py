@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import SoftPromptError, UnsupportedInput
 from ..drawing import MOST, Dice
-from ..protocol import Piece
+from ..protocol import Piece, Turn
 from .model import GgufModel
 
 _AT_ONCE = 4
@@ -39,8 +39,6 @@ class Likely:
 
 Likeliest = Callable[[Sequence[int]], Sequence[Likely]]
 """`likeliest(ids)`: what may come behind these ids, placeholders among them; raises SoftPromptError."""
-Turn = Callable[[], AbstractContextManager[Any]]
-"""Entered around a few tokens of one column: nothing else is computed meanwhile."""
 
 
 def trial(

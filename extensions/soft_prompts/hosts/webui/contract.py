@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,7 @@ WRAPPED: dict[str, dict[str, tuple[str, ...] | None]] = {
     "modules.logits": {"_get_next_logits": ("prompt", "state", "use_samplers")},
     "modules.api.completions": {"_compute_prompt_logprob_entries": ("prompt", "logprobs_count", "input_ids")},
     "modules.api.script": {"app": None, "check_key": None},  # app: Starlette's, see api.py
+    "modules.models": {"last_generation_time": None},
 }
 LOSSES = {
     "generate_chat_prompt": "a tag in a message that is too long may be cut in two, and pins count everywhere only",
@@ -38,6 +40,7 @@ LOSSES = {
     "_compute_prompt_logprob_entries": "echo with logprobs fails for prompts with tags",
     "app": "GET /v1/soft-prompts is missing, and answers do not name tags that mean nothing",
     "check_key": "GET /v1/soft-prompts is missing, and answers do not name tags that mean nothing",
+    "last_generation_time": "a model that is tried out may be unloaded as idle",
 }
 
 
@@ -97,6 +100,13 @@ def extensions_state() -> dict[str, Any]:
     """{name: [on, order, module]} of the extensions that the webui has loaded into its interface."""
     found = module("modules.extensions")
     return dict(found.state) if found is not None else {}
+
+
+def awake() -> None:
+    """The model is at work for us: the webui does not take it for idle."""
+    found: Any = module("modules.models")
+    if hasattr(found, "last_generation_time"):
+        found.last_generation_time = time.time()
 
 
 def encode(prompt: str, add_bos_token: bool = True) -> Any:

@@ -15,6 +15,7 @@ from ..report import report
 from ..settings import scopes_of
 from . import contract
 from .chats import room_in
+from .trying import Trying
 
 if TYPE_CHECKING:
     from .host import Webui
@@ -36,6 +37,7 @@ class Desk:
         self._catalogue = Catalogue(webui.library, lambda: self.folder, lambda: (current.revision, current.served))
         self.words = self._catalogue.words
         self.shelf = Shelf(webui.library)
+        self.tries = Trying(webui)
         self._places: dict[str, str] = {}
 
     @property

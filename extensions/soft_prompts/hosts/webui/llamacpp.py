@@ -26,9 +26,11 @@ from ..budget import bos_of, rearranged, spans_of
 from ..llamacpp.neighbours import baked, nearest, readable
 from ..llamacpp.sidecar import Sidecar
 from ..llamacpp.text import Text
+from ..llamacpp.trial import Likely, answered, check_length, ends_of, question, trial
 from ..llamacpp.view import GgufView
 from ..llamacpp.wire import Wire, anew
 from ..plain import plain, tags_of
+from ..protocol import Piece, Turn
 from ..wrapped import Wrapped
 from .gate import Gate
 from .llama_start import Starts
@@ -170,6 +172,26 @@ class ServedLlama:
                 text = str(self._slots.slot(each).tag) if each in begins else ""
                 found[place] = {"token": text, "null_logprob": True}
         return found
+
+    def trial(
+        self, left: str, right: str, *, tokens: int, seed: int, temperature: float, turn: Turn
+    ) -> Iterator[tuple[int, Piece]]:
+        """Both columns, see `hosts.llamacpp.trial`; raises SoftPromptError."""
+        for tag in tags_of(left + "\n" + right):
+            self.place(tag)
+        rows = [self._text.encode(each).ids for each in (left, right)]
+        check_length(rows, tokens, getattr(self.base, "n_ctx", None))
+        options: dict[str, Any] = {"tokens": tokens, "seed": seed, "temperature": temperature}
+        return trial(rows, self._likeliest, ends_of(self.file), turn=turn, **options)
+
+    def _likeliest(self, ids: Sequence[int]) -> Sequence[Likely]:
+        self._stock.ensure(self._wire.needed(ids), self._rest)
+        try:
+            with self._gate.ticket():
+                answer = self._ask("/completion", question(ids))
+        except OSError as problem:  # as those of requests are
+            raise SoftPromptError("llama.cpp does not answer any more: load the model again") from problem
+        return answered(answer, self.sidecar.banned if self.sidecar else ())
 
     # ---- around the loader's own
 

@@ -5,13 +5,14 @@ ids are (1, length) in whatever array the loader itself uses: torch's or numpy's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from ...fingerprint import Described, Fit
 from ...prompt import SoftPrompt, TextPrompt
 from ...slots import Slot
 from ...tags import Tag
+from ..protocol import Piece, Turn
 
 
 class Serves(Protocol):
@@ -66,6 +67,11 @@ class Serves(Protocol):
         self, call: Callable[..., list[dict[str, Any]]], prompt: str, count: int, ids: Any, pins: Sequence[int]
     ) -> list[dict[str, Any]]:
         """The webui's log probabilities of a prompt's tokens: placeholders have none, and pins are heard, not shown."""
+
+    def trial(
+        self, left: str, right: str, *, tokens: int, seed: int, temperature: float, turn: Turn
+    ) -> Iterator[tuple[int, Piece]]:
+        """See `hosts.protocol.Tries.write`; turn: entered around a token or a few. A tag that means nothing raises."""
 
 
 class Asks(Protocol):

@@ -6,7 +6,7 @@ that read the model without a hook.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +20,9 @@ from ..budget import arrange, bos_of, rearranged, spans_of
 from ..hf import Attachment, attach, text_prompt
 from ..hf.generation import with_neutral
 from ..hf.neighbours import nearest
+from ..hf.trial import trial
 from ..hf.view import called, unwrap
+from ..protocol import Piece, Turn
 from ..wrapped import Wrapped
 
 Ids = torch.Tensor
@@ -121,6 +123,13 @@ class Served:
             text = str(self._attached.slots.slot(placeholder).tag) if placeholder in begins else ""
             found[place] = {"token": text, "null_logprob": True}
         return found
+
+    def trial(
+        self, left: str, right: str, *, tokens: int, seed: int, temperature: float, turn: Turn
+    ) -> Iterator[tuple[int, Piece]]:
+        """Both columns, see `hosts.hf.trial`; raises SoftPromptError."""
+        options: dict[str, Any] = {"tokens": tokens, "seed": seed, "temperature": temperature}
+        return trial(self._attached, left, right, turn=turn, **options)
 
     def next_logits(
         self,
