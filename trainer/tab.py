@@ -217,5 +217,6 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
 def _asked(sent: dict[str, Any]) -> Asked:
     values = {key: "".join(paths(sent.pop(key))) for key in VALUES if key in sent}
     files = paths(sent.pop("files", None))
-    flags = {key: bool(sent.pop(key)) for key in ("replace", "consent") if key in sent}
-    return Asked(files=files, values=values, **flags, **{key: str(value or "") for key, value in sent.items()})
+    flags: dict[str, Any] = {key: bool(sent.pop(key)) for key in ("replace", "consent") if key in sent}
+    texts: dict[str, Any] = {key: str(value or "") for key, value in sent.items()}
+    return Asked(files=files, values=values, **flags, **texts)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import SoftPromptError
 from ..hosts.protocol import Host
+from ..panel.markup import said
 from ..tags import name_problem, suggest_name
 from . import tab_form as form
 from . import tab_markup as markup
@@ -221,11 +222,11 @@ def answer(act: Callable[[Asked], Changes], asked: Asked, line: str) -> Changes:
     except Taken:
         where, shown = "named", NameTaken(asked.name.strip()).shown
     except SoftPromptError as problem:
-        where, shown = line, markup.said(str(problem), "bad")
+        where, shown = line, said(str(problem), "bad")
     except Exception as fault:
         log.exception("the training section's %s failed", act.__name__)
         words = f"That failed ({type(fault).__name__}: {fault}). It is a fault of soft prompts, please report it."
-        where, shown = line, markup.said(words, "bad")
+        where, shown = line, said(words, "bad")
     # What was waited for is waited for no longer.
     waited: Changes = {"read": {"understood": {"value": ""}}, "started": {**_silent(), "estimated": {"value": ""}}}.get(
         line, {}

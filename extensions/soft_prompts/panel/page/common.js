@@ -40,16 +40,16 @@
     clearing[where] = setTimeout(() => { if (line) line.textContent = ""; }, 8000);
   };
 
-  const insert = (tag) => {
+  const insert = (tag, where) => {
     const into = field();
-    if (!into) return note("There is no text box to insert it into. Copy it.");
+    if (!into) return note("There is no text box to insert it into. Copy it.", where);
     if (into.offsetParent) into.focus();
     // insertText keeps the writer's undo. It needs the focus, which a box in another tab cannot have.
     if (document.activeElement !== into || !document.execCommand("insertText", false, tag)) {
       into.setRangeText(tag, into.selectionStart, into.selectionEnd, "end");
       into.dispatchEvent(new Event("input", { bubbles: true }));
     }
-    note(`Inserted into ${nameOf(into)}.`);
+    note(`Inserted into ${nameOf(into)}.`, where);
   };
 
   // What an answer has just drawn, perhaps out of sight.
