@@ -50,17 +50,23 @@ trainer.data*
 trainer*
 demo*
 trainer.asking
-trainer.commands  trainer.fieldtest
+trainer.job
+trainer.commands  trainer.fieldtest  trainer.live
+trainer.worker
+trainer.rehearsed
+trainer.runs
 panel*
 trainer.tab*
-cli  script  demo.__main__  trainer.__main__
+app  cli  script  demo.__main__  trainer.__main__
 """
 # The two ways up, deferred to the call: the public names of __init__.py, and SoftPrompt.from_text.
 UPWARD = [("soft_prompts", "hosts.hf*"), ("prompt", "hosts.hf*")]
 # Entry points may use anything of ours, and anything at all inside functions.
-ENTRIES = {"cli", "script", "demo.__main__", "trainer.__main__"}
+ENTRIES = {"app", "cli", "script", "demo.__main__", "trainer.__main__"}
 TORCH = ["hosts.hf*", "hosts.webui.transformers", "trainer*", "demo.build", "demo.priming", "demo.measure"]
-NO_TORCH = ["trainer.data*", "trainer.options", "trainer.board", "trainer.runs", "trainer.worker", "trainer.tab*"]
+NO_TORCH = ["trainer.data*", "trainer.options", "trainer.board", "trainer.claim", "trainer.kept", "trainer.lent",
+            "trainer.live", "trainer.recipe", "trainer.rehearsed", "trainer.runs", "trainer.trains",
+            "trainer.understanding", "trainer.worker", "trainer.tab*"]  # fmt: skip
 OTHERS = {  # what is neither ours nor of the standard library -> who may import it
     "numpy": ["*"],
     "watchdog": ["watch"],

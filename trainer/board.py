@@ -1,4 +1,4 @@
-"""`Board().take({"event": "step", ...})`: all that is known of one run, from what its process tells; torch-free.
+"""`board = taken(board, {"event": "step", ...})`: all that is known of one run, from what it tells; torch-free.
 
 A run tells the same events here and in a worker (`soft-prompts train --json`): start, phase, step, preview, note, end,
 failed. A page shows the board and asks nobody else; so it may be closed and opened again, in two browsers at once.
@@ -6,7 +6,8 @@ failed. A page shows the board and asks nobody else; so it may be closed and ope
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 State = Literal[
@@ -14,6 +15,18 @@ State = Literal[
 ]  # fmt: skip
 """Of a run. waiting: for the model. stopped: by the writer, the best is kept. interrupted: by a crash; it can go on."""
 LIVE = ("waiting", "preparing", "training", "paused", "stopping", "reporting")
+_HELD = ("paused", "stopping")
+"""What a writer asked for stays on the board until it has come about."""
+
+POINTS = 240
+"""Of a history, at the most; older ones are joined two by two."""
+_FRESH = 80
+"""Points at its end that stay as they are."""
+_STEPS = 30
+"""From which the time that is left is estimated, as a terminal does it."""
+_PREVIEWS, _NOTES = 24, 40
+
+History = tuple[tuple[int, float, "float | None"], ...]
 
 
 @dataclass(frozen=True)
@@ -63,8 +76,96 @@ class Board:
     ended: str = ""
     problem: str = ""
     begun: float = 0.0
+    pace: tuple[tuple[float, int, bool], ...] = ()
 
     @property
     def live(self) -> bool:
         """Whether something is still being done."""
         return self.state in LIVE
+
+
+def taken(board: Board, event: Mapping[str, Any]) -> Board:
+    """The board after one event, as `showing.Events` tells it here and `soft-prompts train --json` prints it.
+
+    What a worker prints is another program's word: an event that is none changes nothing, nor does one after the end.
+    """
+    known = {"start": _start, "phase": _phase, "step": _step, "preview": _preview, "end": _end, "failed": _failed}
+    try:
+        if not board.live:
+            return board
+        if event.get("event") == "note":
+            return noted(board, str(event["text"]))
+        take = known.get(str(event.get("event")))
+        return board if take is None else take(board, event)
+    except (KeyError, TypeError, ValueError):
+        return board
+
+
+def noted(board: Board, text: str) -> Board:
+    """With one more note, unless it is there already."""
+    return board if text in board.notes else replace(board, notes=(*board.notes, text)[-_NOTES:])
+
+
+def thinned(history: History, most: int = POINTS) -> History:
+    """As many points at most, the last ones as they are: a picture of a long run shows its shape."""
+    while len(history) > most:
+        old, new = history[:-_FRESH], history[-_FRESH:]
+        history = (*map(_joined, old[::2], (*old[1::2], *old[-1:])), *new)
+    return history
+
+
+def _joined(one: tuple[int, float, float | None], other: tuple[int, float, float | None]) -> Any:
+    return other[0], (one[1] + other[1]) / 2, one[2] if other[2] is None else other[2]
+
+
+def _start(board: Board, event: Mapping[str, Any]) -> Board:
+    facts = {key: value for key, value in event.items() if key != "event"}
+    steps = int(facts.get("settings", {}).get("steps", board.steps))
+    return replace(board, start=facts, steps=steps, pace=(), left=None, state=_to(board, "preparing"))
+
+
+def _phase(board: Board, event: Mapping[str, Any]) -> Board:
+    behind = board.state == "reporting" or bool(board.pace)
+    phase = str(event["what"]), int(event["done"]), int(event["total"])
+    return replace(board, phase=phase, left=None, state=_to(board, "reporting" if behind else "preparing"))
+
+
+def _step(board: Board, event: Mapping[str, Any]) -> Board:
+    number, steps, loss, seen = int(event["number"]), int(event["steps"]), event["loss"], event["validation"]
+    pace = (*board.pace, (float(event["seconds"]), int(event["tokens"]), seen is not None))[-_STEPS:]
+    bare = [each for each in pace if not each[2]] or list(pace)
+    speed = sum(each[1] for each in bare) / max(1e-9, sum(each[0] for each in bare))
+    left = sum(each[0] for each in pace) / len(pace) * (steps - number)
+    # A run that goes on begins where its last checkpoint was, which may be a little before what was seen of it.
+    history = tuple(each for each in board.history if each[0] < number)
+    if isinstance(loss, int | float):
+        history = thinned((*history, (number, float(loss), None if seen is None else float(seen))))
+    if event.get("skipped"):
+        board = noted(board, f"step {number} changed nothing: {event['skipped']}")
+    best = board.best if event["best"] is None else float(event["best"])
+    moved = replace(board, step=number, steps=steps, best=best, left=left, history=history, phase=("", 0, 0))
+    return replace(moved, pace=pace, tokens_per_second=speed, state=_to(board, "training"))
+
+
+def _preview(board: Board, event: Mapping[str, Any]) -> Board:
+    made = Preview(int(event["number"]), *(str(event[key]) for key in ("opening", "without", "with")))
+    before = tuple(each for each in board.previews if each.number < made.number)
+    # The first one stays: it is what one compares the last ones with.
+    kept = before if len(before) < _PREVIEWS else (before[0], *before[2:])
+    return replace(board, previews=(*kept, made))
+
+
+def _end(board: Board, event: Mapping[str, Any]) -> Board:
+    facts = {key: value for key, value in event.items() if key != "event"}
+    over = replace(board, phase=("", 0, 0), left=None, ended=str(facts.get("ended") or ""))
+    if facts.get("ended") == "stopped":
+        return replace(over, state="stopped", step=int(facts.get("steps") or board.step))
+    return replace(over, state="done", report=facts)
+
+
+def _failed(board: Board, event: Mapping[str, Any]) -> Board:
+    return replace(board, state="failed", problem=str(event["problem"]), phase=("", 0, 0), left=None)
+
+
+def _to(board: Board, state: State) -> State:
+    return board.state if board.state in _HELD else state
