@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 from soft_prompts.errors import InvalidFile, SoftPromptError, TrainingError
 from soft_prompts.trainer.board import Board, Plan, Preview, State
-from soft_prompts.trainer.runs import Pair, Taken, Understood
+from soft_prompts.trainer.trains import Taken
+from soft_prompts.trainer.understanding import Pair, Understood
 
 EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>${window.pwned=1}{{value}}\'"`&\u202eevil'
 STATES: tuple[State, ...] = get_args(State)

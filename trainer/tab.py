@@ -12,10 +12,10 @@ from typing import Any
 
 from ..hosts.protocol import Host
 from ..panel.parts import Wiring, asset, button
-from .runs import Trains
 from .tab_answers import DRAWN, LINES, Asked, Changes, Training, answer, paths
 from .tab_form import told
 from .tab_settings import KINDS, SETTINGS, STYLE
+from .trains import Trains
 
 FACTS_HELP = (
     "What the model writes, and how it shall go on. A held-out fact is asked at the end, but not learnt: so one sees "

@@ -20,9 +20,10 @@ from ..tags import name_problem, suggest_name
 from . import tab_form as form
 from . import tab_markup as markup
 from .board import Board, Plan
-from .runs import Pair, Taken, Trains
 from .tab_settings import FACTS, KINDS, SETTINGS, settings_of
 from .tab_wrong import Beside, NameTaken
+from .trains import Taken, Trains
+from .understanding import Pair
 
 log = logging.getLogger(__name__)
 

@@ -53,14 +53,19 @@ def described(loss: Points, seen: Points) -> str:
 
 def _losses(history: History) -> Points:
     """Of each step, or the mean of as many as lie side by side."""
-    finite = [(float(number), float(loss)) for number, loss, _ in history if math.isfinite(loss)]
+    finite = [(float(number), float(loss)) for number, loss, _ in history if _drawable(loss)]
     size = max(1, -(-len(finite) // MOST))
     parts = [finite[place : place + size] for place in range(0, len(finite), size)]
     return [(part[-1][0], sum(loss for _, loss in part) / len(part)) for part in parts]
 
 
 def _seen(history: History) -> Points:
-    return [(float(number), value) for number, _, value in history if value is not None and math.isfinite(value)]
+    return [(float(number), value) for number, _, value in history if value is not None and _drawable(value)]
+
+
+def _drawable(value: float) -> bool:
+    """No loss is as large as that; a worker may say anything."""
+    return math.isfinite(value) and abs(value) < 1e6
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

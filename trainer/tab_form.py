@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..panel.markup import said, words
-from .runs import Understood
 from .tab_settings import KINDS
+from .understanding import Understood
 
 
 def cards(closed: bool = False) -> str:
