@@ -112,6 +112,7 @@ class Runs:
 
     def start(self, plan: Plan, replace: bool = False, agreed: bool = False) -> None:
         with self._lock:
+            self._look()  # which tries the names of runs: not while one of ours takes its own
             self._check(plan.name)
             self._check_free()
             if not replace and plan.name in self._library:

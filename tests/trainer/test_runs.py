@@ -97,6 +97,13 @@ def ended(runs: Runs, name: str = "lamp") -> Board:
     return board(runs, name)
 
 
+def reached(runs: Runs, step: int, name: str = "lamp") -> Board:
+    """The board once it is there."""
+    found = until(lambda: (board(runs, name).step >= step and board(runs, name)) or not board(runs, name).live)
+    assert isinstance(found, Board), board(runs, name).problem
+    return found
+
+
 def begun(runs: Runs, path: Path, name: str = "lamp", **settings: str) -> None:
     runs.start(runs.plan("finetune", name, [path], None, {**SMALL, **settings}))
 
@@ -224,7 +231,7 @@ def test_what_cannot_be_trained_is_said_and_leaves_nothing(
 
 def test_stop_acts_within_a_step_and_keeps_the_best(runs: Runs, story_file: Path, tmp_path: Path) -> None:
     begun(runs, story_file, steps="400")
-    until(lambda: board(runs).step >= 5)
+    reached(runs, 5)
     runs.stop()
     at = board(runs).step
     assert board(runs).state == "stopping"
@@ -232,7 +239,7 @@ def test_stop_acts_within_a_step_and_keeps_the_best(runs: Runs, story_file: Path
     assert (stopped.state, stopped.problem) == ("stopped", "") and at <= stopped.step <= at + 1
     assert isinstance(Library(tmp_path / "library")["lamp"], SoftPrompt)
     runs.go_on("lamp")
-    going = until(lambda: board(runs).step > stopped.step and board(runs))
+    going = reached(runs, stopped.step + 1)
     assert [each[0] for each in going.history] == sorted({each[0] for each in going.history})
     assert going.notes and "going on from step" in " ".join(going.notes)
     runs.stop()
@@ -241,7 +248,7 @@ def test_stop_acts_within_a_step_and_keeps_the_best(runs: Runs, story_file: Path
 
 def test_a_pause_leaves_the_model_free(runs: Runs, story_file: Path, lends: Lending) -> None:
     begun(runs, story_file, steps="400")
-    until(lambda: board(runs).step >= 3)
+    reached(runs, 3)
     runs.pause()
     assert board(runs).state == "paused"
     until(lambda: not lends.lock.locked())
@@ -252,7 +259,7 @@ def test_a_pause_leaves_the_model_free(runs: Runs, story_file: Path, lends: Lend
     assert lends.lock.acquire(blocking=False)
     lends.lock.release()
     runs.go_on("lamp")
-    until(lambda: board(runs).step > at)
+    reached(runs, at + 1)
     assert board(runs).state == "training"
     runs.pause()
     runs.stop()
@@ -307,7 +314,7 @@ def test_another_program_has_the_name(runs: Runs, story_file: Path, tmp_path: Pa
 
 def test_a_model_that_is_taken_away(runs: Runs, story_file: Path, lends: Lending, make: Any) -> None:
     begun(runs, story_file, steps="400")
-    until(lambda: board(runs).step >= 5)
+    reached(runs, 5)
     model, lends.model = lends.model, make("gpt2")
     gone = ended(runs)
     assert gone.state == "interrupted" and "another model was loaded" in gone.problem and gone.problem in gone.notes
@@ -318,7 +325,7 @@ def test_a_model_that_is_taken_away(runs: Runs, story_file: Path, lends: Lending
     assert "no model is loaded" in ended(runs).problem
     lends.model = model
     runs.go_on("lamp")
-    until(lambda: board(runs).step > gone.step)
+    reached(runs, gone.step + 1)
     runs.pause()
     time.sleep(0.1)
     lends.model = None
@@ -341,14 +348,14 @@ def test_a_full_disk(runs: Runs, story_file: Path, tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("os.replace", replaced)
     begun(runs, story_file, steps="400")
-    until(lambda: board(runs).step >= 5)
+    reached(runs, 5)
     full.set()
     failed = ended(runs)
     assert failed.state == "failed" and "No space left on device; nothing was changed" in failed.problem
     assert isinstance(Library(tmp_path / "library")["lamp"], SoftPrompt)
     full.clear()
     runs.go_on("lamp")
-    until(lambda: board(runs).step > 5)
+    reached(runs, 5 + 1)
     runs.stop()
     assert ended(runs).state == "stopped"
 
@@ -369,7 +376,7 @@ def test_eight_writers_while_it_trains(
 ) -> None:
     plain = continuation(model, tokenizer, "The door opened", 4, 0, 0)
     begun(runs, story_file, steps="400")
-    until(lambda: board(runs).step >= 2)
+    reached(runs, 2)
     said: list[str] = []
 
     def write() -> None:
@@ -384,7 +391,7 @@ def test_eight_writers_while_it_trains(
     for each in writers:
         each.join(60)
     assert said == [plain] * 32
-    until(lambda: board(runs).step > at)
+    reached(runs, at + 1)
     runs.stop()
     assert ended(runs).state == "stopped"
 
@@ -403,7 +410,7 @@ def test_a_server_that_was_killed_goes_on(
     runs: Runs, story_file: Path, tmp_path: Path, lends: Lending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun(runs, story_file, steps="400")
-    until(lambda: board(runs).step >= 5)
+    reached(runs, 5)
     runs.stop()
     stopped = ended(runs)
     # As if it had been killed: what is on the disk says that it trains, and nobody has the name.
@@ -415,7 +422,7 @@ def test_a_server_that_was_killed_goes_on(
     with Claim(tmp_path / "library" / "lamp.training" / "in-use", "lamp"):
         assert not Runs(Library(tmp_path / "library"), lends).boards(), "somebody else trains it"
     other.go_on("lamp")
-    until(lambda: board(other).step > stopped.step)
+    reached(other, stopped.step + 1)
     other.stop()
     assert ended(other).state == "stopped"
     other.forget("lamp")
@@ -458,7 +465,7 @@ def test_a_recipe_is_not_taken_on_trust(
     runs: Runs, story_file: Path, tmp_path: Path, lends: Lending, key: str, value: Any
 ) -> None:
     begun(runs, story_file, steps="400")
-    until(lambda: board(runs).step >= 1)
+    reached(runs, 1)
     runs.stop()
     ended(runs)
     path = tmp_path / "library" / "lamp.training" / "run.json"
