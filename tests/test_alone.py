@@ -165,6 +165,11 @@ def test_trials_lending_and_what_vectors_resemble(alone: Alone, storyteller: tup
         alone.resembles("tiny")
 
 
+def test_a_text_becomes_vectors(alone: Alone) -> None:
+    row = alone.bake("sea")
+    assert (row.name, row.file, row.verdict, row.model) == ("sea", "sea@storyteller.safetensors", "fits", "storyteller")
+
+
 def test_a_training_leaves_the_next_turn_to_who_waits(alone: Alone) -> None:
     """A step follows a step at once, and a writer's words come between them all the same."""
     ended, steps = threading.Event(), []

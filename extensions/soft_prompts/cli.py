@@ -1,7 +1,7 @@
 """`soft-prompts list`, `soft-prompts show noir`, `soft-prompts try noir "The door opened"`, `soft-prompts train ...`.
 
-`list` and `show` need numpy only, `export` gguf as well; the others bring in torch and a model, by default the
-embedded storyteller.
+`soft-prompts ui` has all of it in a browser. `list` and `show` need numpy only, `export` gguf as well; the others bring
+in torch and a model, by default the embedded storyteller.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="soft-prompts COMMAND --help says more of each.",
     )
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_list, _add_show, _add_try, _add_export):
+    for add in (_add_list, _add_show, _add_try, _add_export, _add_ui):
         add(commands)
     add_train(commands, _later("commands", "train"))
     add_eval(commands, _later("commands", "evaluate"))
@@ -109,6 +109,13 @@ def _add_export(commands: Any) -> None:
     each.add_argument("--gguf", required=True, help="the model's file, the first one where it has several")
     each.add_argument("--output", help="a file or a folder (default: the model's folder)")
     each.add_argument("--json", action="store_true", help="as a JSON object")
+
+
+def _add_ui(commands: Any) -> None:
+    each = _command(commands, "ui", _ui, "all of it in a browser: the library, training, writing and trying")
+    each.add_argument("--port", type=positive, help="where to listen on this computer (default: the first free one)")
+    each.add_argument("--no-browser", dest="browser", action="store_false", help="only say where it is")
+    add_model(each, "a model of Transformers to write with (default: storyteller, the embedded one)")
 
 
 def _later(room: str, name: str) -> Run:
@@ -197,6 +204,12 @@ def _export(options: argparse.Namespace) -> None:
     target = Path(options.output) if options.output else None
     made = export(options.names, Library(options.folder), Path(options.gguf), target)
     print(json.dumps(made.record()) if options.json else made)
+
+
+def _ui(options: argparse.Namespace) -> None:
+    from .app import ui
+
+    ui(options)
 
 
 def _raised(tag: Any, problem: SoftPromptError) -> None:

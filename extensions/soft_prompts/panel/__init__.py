@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from ..hosts.protocol import Host
+from ..hosts.protocol import Host, Writes
+from . import sheet
 from .library import LibrarySection
 from .parts import Section, Wiring, asset
 
@@ -57,17 +58,17 @@ def build(host: Host, more: Sequence[Section] = ()) -> None:
     host.on_warning(toast)
 
 
-def standalone(host: Host, more: Sequence[Section] = ()) -> Any:
-    """`panel.standalone(host).launch()`: a `gr.Blocks` with the panel, and a text box to try tags in."""
+def standalone(host: Host, more: Sequence[Section] = (), writes: Writes | None = None) -> Any:
+    """`panel.standalone(host).launch()`: the panel below a sheet to write on, which `writes` fills."""
     import gradio as gr
 
     with gr.Blocks(title="Soft prompts", analytics_enabled=False) as blocks:
         # Within the page: gradio 4 takes css in Blocks, 6 in launch.
-        gr.HTML(f"<style>{css(more)}</style>", elem_id="sp-style")
+        gr.HTML(f"<style>{css(more)}\n{sheet.css()}</style>", elem_id="sp-style")
         with gr.Column(elem_id="sp-page"):
-            gr.Textbox(label="Your text", lines=4, elem_id="sp-text", placeholder="Write here, and insert tags below.")
+            sheet.build(gr, host, writes)
             build(host, more)
-        blocks.load(None, None, None, js=f"() => {{\n{js(more)}\nreturn [];\n}}")
+        blocks.load(None, None, None, js=f"() => {{\n{js(more)}\n{sheet.js()}\nreturn [];\n}}")
     return blocks
 
 

@@ -123,6 +123,10 @@ class Alone:
         """A prompt from a sentence."""
         return self._catalogue.make(name, text)
 
+    def bake(self, name: str) -> Row:
+        """The vectors of a text on this model, as a file beside it."""
+        return self._catalogue.bake(name, self._model.there().baked)
+
     def _serving(self) -> tuple[int, Judges | None]:
         return self._model.revision, self._model.served
 

@@ -14,6 +14,7 @@ from ...errors import SoftPromptError
 from ...fingerprint import Described, Fit
 from ...library import Library
 from ...prompt import SoftPrompt, TextPrompt
+from ...prompt import SoftPrompt, TextPrompt
 from ...slots import Slot
 from ...tags import Tag
 from .turns import Turns
@@ -57,6 +58,12 @@ class Served:
     def baked(self, prompt: TextPrompt) -> SoftPrompt:
         """The vectors that a text has on this model."""
         return SoftPrompt.from_text(prompt.text, self.attached.model, self.attached.tokenizer, name=prompt.name)
+
+    def baked(self, prompt: TextPrompt) -> SoftPrompt:
+        """The vectors that a text has on this model."""
+        from ..hf import text_prompt
+
+        return text_prompt(prompt.text, self.attached.model, self.attached.tokenizer, prompt.name)
 
     def fit(self, prompt: Described) -> Fit:
         """Whether the prompt was made for this model."""
