@@ -34,7 +34,7 @@ container  tags
 prompt
 fingerprint  formats.*
 formats
-folder
+folder  formats.listing
 entry
 library  arrival  moving
 trash  watch  slots  splice

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from soft_prompts import Library, SoftPrompt, SoftPromptError, TextPrompt, formats
-from soft_prompts import entry as entry_module
 from soft_prompts import folder as folder_module
 from soft_prompts import library as library_module
 from soft_prompts.errors import InvalidFile, UnknownPrompt
+from soft_prompts.formats import listing
 
 
 def save(folder: Path, name: str, value: float = 1.0, width: int = 4) -> Path:
@@ -370,10 +370,8 @@ def test_within_one_step_of_the_clock_no_change_is_missed(tmp_path: Path, monkey
     path.write_text("It rained.")
     library = Library(tmp_path)
     stopped = folder_module.signature(path)
-    for module in (folder_module, library_module):
-        monkeypatch.setattr(module, "signed", lambda status: stopped, raising=False)
-        monkeypatch.setattr(module, "signature", lambda path: stopped)
-    monkeypatch.setattr(entry_module, "signed", lambda status: stopped)
+    monkeypatch.setattr(folder_module, "signed", lambda status: stopped)
+    monkeypatch.setattr(folder_module, "signature", lambda path: stopped)
     monkeypatch.setattr(library_module, "settled", lambda found: False)
     first = library["noir"]
     assert library["noir"] is first
@@ -453,7 +451,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     save(tmp_path, "noir")
     save(tmp_path, "sea")
     library = Library(tmp_path)
-    real = entry_module.read_header
+    real = listing.read_header
 
     def denied(path: Path) -> Any:
         if path.stem == "noir":
@@ -461,7 +459,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(entry_module, "read_header", denied)
+        patch.setattr(listing, "read_header", denied)
         assert [entry.problem for entry in library.entries()] == [
             "it cannot be read (Permission denied): check its permissions",
             "",

@@ -121,8 +121,8 @@ HOSTILE = {
     "zero rows": (file_of({"vectors": entry([0, 4], [0, 0])}), r"\(0, 4\)"),
     "one dimension": (file_of({"vectors": entry([4], [0, 16])}, SIXTEEN), r"\(4,\), not \(tokens, width\)"),
     "no vectors": (
-        file_of({"prompt_embeddings": entry([2, 2], [0, 16])}, SIXTEEN),
-        "it holds prompt_embeddings, and no",
+        file_of({"__metadata__": {"format": "soft-prompt"}, "weight": entry([2, 2], [0, 16])}, SIXTEEN),
+        "it holds weight, and no",
     ),
     "integers": (
         file_of({"vectors": entry([2, 1], [0, 16], "I64")}, SIXTEEN),
@@ -198,7 +198,7 @@ def test_paths_that_are_no_files(make: Any, message: str, tmp_path: Path) -> Non
 
 
 def test_other_kinds_are_named(tmp_path: Path) -> None:
-    for name, message in (("a.zip", "KoboldAI"), ("a.json", "mkultra"), ("a.xyz", "no file of a known kind")):
+    for name, message in (("a.zip", "no KoboldAI"), ("a.json", "no mkultra"), ("a.xyz", "no file of a known kind")):
         (tmp_path / name).write_bytes(b"something")
         with pytest.raises(InvalidFile, match=f"{message}.*this version reads"):
             soft_prompts.load(tmp_path / name)

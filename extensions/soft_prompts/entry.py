@@ -1,18 +1,18 @@
-"""`describe(path, name, status)` gives the Entry of one file, as its header alone tells: what a panel lists."""
+"""`describe(path, name, ...)` gives the Entry of one file or PEFT folder, as its header tells: what a panel lists."""
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .container import read_header
-from .errors import InvalidFile, SoftPromptError
-from .folder import Signature, signed
-from .formats import FOREIGN, READABLE, kinds, native, unreadable
+from .errors import SoftPromptError
+from .folder import Signature
+from .formats.listing import listed
 from .tags import name_problem, suggest_name
 
 LONGEST_VALUE = 1 << 13
@@ -24,8 +24,9 @@ LONGEST_PROBLEM = 500
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a library, as its header alone tells: what a panel lists.
+    """One file of a library, or one PEFT folder, as its header alone tells: what a panel lists.
 
+    kind: a key of formats.KINDS; empty where there is a problem.
     problem: why it cannot be used; empty when it can. shadowed_by: the file that takes its name instead.
     tokens, width: 0 where they are not known (a text has them only on a model). metadata: without values of more than
     8,192 characters.
@@ -40,6 +41,7 @@ class Entry:
     problem: str = ""
     shadowed_by: str = ""
     signature: Signature = ()
+    kind: str = ""
 
     @property
     def trained(self) -> bool:
@@ -47,26 +49,28 @@ class Entry:
         return self.path.suffix.lower() != ".txt"
 
     @property
-    def order(self) -> tuple[str, bool, bool, int, str]:
-        """Sorts by name, then what can be used, trained, newer before what is not."""
-        return self.name, bool(self.problem), not self.trained, -sum(self.signature[:1]), self.path.as_posix()
+    def order(self) -> tuple[str, bool, bool, bool, int, str]:
+        """Sorts by name, then what can be used, trained, native, newer before what is not."""
+        foreign = self.kind != "native"
+        return self.name, bool(self.problem), not self.trained, foreign, -sum(self.signature[:1]), self.path.as_posix()
 
 
-def describe(path: Path, name: str, status: os.stat_result) -> Entry:
-    """The entry of the file at `path`, whose stat is `status`; raises OSError when it cannot be read."""
-    signature = signed(status)
+def describe(path: Path, name: str, status: os.stat_result, signature: Signature) -> Entry:
+    """The entry of what stands at `path`, with that stat and signature; raises OSError when it cannot be read."""
+    folder = stat.S_ISDIR(status.st_mode)
     if problem := name_problem(name):
-        problem = f"its name cannot stand in a tag ({problem}); rename to '{suggest_name(name)}{path.suffix}'"
+        ending = "" if folder else path.suffix
+        problem = f"its name cannot stand in a tag ({problem}); rename to '{suggest_name(name)}{ending}'"
         return Entry(name, path, problem=problem, signature=signature)
-    variant = unicodedata.normalize("NFC", path.stem.partition("@")[2])
+    variant = unicodedata.normalize("NFC", (path.name if folder else path.stem).partition("@")[2])
     try:
-        tokens, width, metadata = _header(path, status)
+        kind, tokens, width, metadata = listed(path, status)
     except SoftPromptError as refusal:
         # A hostile header may fill a message with a megabyte of its own.
         problem = str(refusal)
         problem = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]} ..."
         return Entry(name, path, variant, problem=problem, signature=signature)
-    return Entry(name, path, variant, tokens, width, metadata, signature=signature)
+    return Entry(name, path, variant, tokens, width, _kept(metadata), signature=signature, kind=kind)
 
 
 def refused(path: Path, name: str, problem: OSError) -> Entry:
@@ -87,23 +91,6 @@ def shadowed(entries: Iterable[Entry]) -> Iterator[Entry]:
         # Variants (emma@llama, emma@gemma) are for different models: the model decides, they do not shadow each other.
         taker = first.setdefault((entry.name, entry.variant), entry.path.name)
         yield entry if taker == entry.path.name else replace(entry, shadowed_by=taker)
-
-
-def _header(path: Path, status: os.stat_result) -> tuple[int, int, dict[str, str]]:
-    if problem := unreadable(path, status):
-        raise InvalidFile(problem)
-    suffix = path.suffix.lower()
-    if suffix == ".txt":
-        return 0, 0, {"method": "text"}
-    if suffix != ".safetensors":
-        kind = FOREIGN.get(suffix, "a file of another kind")
-        raise InvalidFile(f"it is {kind}; this version reads {' and '.join(READABLE)}")
-    try:
-        tensors, metadata = read_header(path)
-    except InvalidFile as refusal:
-        with path.open("rb") as file:
-            raise InvalidFile(kinds.told(file.read(kinds.ENOUGH)) or str(refusal)) from None
-    return *native.describe(tensors, metadata), _kept(metadata)
 
 
 def _kept(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from .formats import FOREIGN, READABLE
+from .formats import FOREIGN, READABLE, adapter_files, is_adapter
+from .formats.peft import CONFIG
 from .tags import LONGEST_NAME
 
 _log = logging.getLogger(__name__)
@@ -40,6 +43,18 @@ def signature(path: str | os.PathLike[str]) -> Signature:
         return ()
 
 
+def examined(path: str) -> tuple[os.stat_result, Signature]:
+    """(stat, signature) of a file, or of a PEFT folder with the two files that count in it; raises OSError."""
+    status = os.stat(path)
+    found = signed(status)
+    if not stat.S_ISDIR(status.st_mode) or not is_adapter(path):
+        return status, found
+    # A file that is written anew in its place leaves its folder's signature as it was.
+    inner = [signature(each) for each in adapter_files(path)]
+    latest = [max(found[place], *(each[place] for each in inner if each)) for place in (0, 4)]
+    return status, (latest[0], *found[1:4], latest[1], *(number for each in inner for number in each))
+
+
 def step(found: Signature) -> float:
     """Seconds within which the file system's clock may stand still: FAT counts in 2 s, others at least in 0.02 s."""
     return 0.1 if _stamp(found) % 1_000_000_000 else 2.5
@@ -57,7 +72,10 @@ def _stamp(found: Signature) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """What one look into a folder found: {name without variant and ending: file names} and {name: folder names}."""
+    """What one look into a folder found: {name without variant and ending: file names} and {name: folder names}.
+
+    adapter: it is a PEFT folder, which is one prompt; then nothing else in it counts.
+    """
 
     files: Mapping[str, tuple[str, ...]]
     folders: Mapping[str, tuple[str, ...]]
@@ -66,6 +84,16 @@ class Folder:
     since: float = 0.0  # when the signature was seen first
     looked: float = 0.0
     certain: bool = True  # nothing can have changed within the step of the signature
+    adapter: bool = False
+
+    @cached_property
+    def stems(self) -> Mapping[str, tuple[str, ...]]:
+        """The folders by their names without a variant: those that may be PEFT folders of that name."""
+        table: dict[str, tuple[str, ...]] = {}
+        for name, each in self.folders.items():
+            stem = name.partition("@")[0]
+            table[stem] = (*table.get(stem, ()), *each)
+        return table
 
     @property
     def ripe(self) -> bool:
@@ -83,7 +111,7 @@ class Folders:
         self._refused: set[str] = set()
 
     def candidates(self, name: str, within: float = float("inf")) -> list[str]:
-        """The paths of the files that bear `name`; what was read of a folder counts for `within` seconds at most.
+        """The paths of the files and PEFT folders that bear `name`; what was read of a folder counts for `within` s.
 
         Only folders on the way to the name are looked at, and only what a look found is ever joined to a path.
         """
@@ -95,8 +123,12 @@ class Folders:
                 for path, folder, above in self._open(level, within)
                 for each in folder.folders.get(part, ())
             ]
-        opened = self._open(level, within)
-        return [os.path.join(path, each) for path, folder, _ in opened for each in folder.files.get(last, ())]
+        opened = list(self._open(level, within))
+        files = [os.path.join(path, each) for path, folder, _ in opened for each in folder.files.get(last, ())]
+        below = [
+            (os.path.join(path, each), above) for path, folder, above in opened for each in folder.stems.get(last, ())
+        ]
+        return files + [path for path, folder, _ in self._open(below, within) if folder.adapter]
 
     def walk(self) -> Iterator[tuple[str, str, Folder]]:
         """(path, name with a slash behind it, Folder) for every folder, each looked at anew."""
@@ -147,16 +179,18 @@ class Folders:
         if known is not None and same and known.certain and now - known.looked < within:
             return known
         since = known.since if known is not None and same else now
-        files, folders, others = self._names(path) if found else ({}, {}, ())
+        files, folders, others, adapter = self._names(path) if found else ({}, {}, (), False)
         # By our own clock, not by the drive's: one that is wrong, or a time in the future, does no harm.
-        folder = Folder(files, folders, others, found, since, now, not found or now - since > step(found))
+        certain = not found or now - since > step(found)
+        folder = Folder(files, folders, others, found, since, now, certain, adapter)
         self._known[path] = folder
         return folder
 
-    def _names(self, path: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], tuple[str, ...]]:
+    def _names(self, path: str) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], tuple[str, ...], bool]:
         files: dict[str, tuple[str, ...]] = {}
         folders: dict[str, tuple[str, ...]] = {}
         others: list[str] = []
+        adapter = False
         ignore = self._ignore if path == self._top else ()
         try:
             with os.scandir(path) as entries:
@@ -164,6 +198,8 @@ class Folders:
                     name = entry.name if entry.name.isascii() else unicodedata.normalize("NFC", entry.name)
                     if name[0] == "." or entry.name in ignore:
                         continue
+                    # At the top it belongs to nothing that has a name.
+                    adapter = adapter or (name == CONFIG and path != self._top)
                     stem, _, ending = name.rpartition(".")
                     if _is_file(entry, ending.lower()):
                         stem = stem.partition("@")[0]
@@ -177,7 +213,7 @@ class Folders:
             self._refused.discard(path)
         except OSError as problem:
             self._complain(path, problem)
-        return files, folders, tuple(sorted(others))
+        return ({}, {}, (), True) if adapter else (files, folders, tuple(sorted(others)), False)
 
     def _complain(self, path: str, problem: OSError) -> None:
         # A folder may go while it is walked; anything else is said once, not with every look.

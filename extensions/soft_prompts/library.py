@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from .entry import Entry, describe, refused, shadowed
 from .errors import InvalidFile, UnknownPrompt
-from .folder import Folders, Signature, settled, signature, signed
+from .folder import Folders, Signature, examined, settled
 from .formats import READABLE, load_any
 from .prompt import Prompt
 
@@ -196,6 +196,8 @@ class Library(Mapping[str, Prompt]):
             raise InvalidFile(f"{self.folder} is a file; a library is a folder: name the one that it lies in")
         seen: dict[str, _Seen] = {}
         for place, prefix, folder in self._folders.walk():
+            if folder.adapter and (found := self._look(place, prefix[:-1].partition("@")[0])):
+                seen[place] = found
             for stem, names in folder.files.items():
                 for path in [os.path.join(place, each) for each in names]:
                     if found := self._look(path, prefix + stem):
@@ -220,11 +222,11 @@ class Library(Mapping[str, Prompt]):
         """The entry of the file at `path`, made anew where it is not certain; None where the file is gone."""
         known = self._seen.get(path)
         try:
-            status = os.stat(path)
-            if known and known.certain and known.entry.signature == signed(status):
+            status, signature = examined(path)
+            if known and known.certain and known.entry.signature == signature:
                 return known
-            certain = settled(signed(status))  # asked before the file is read
-            seen = _Seen(describe(Path(path), name, status), certain)
+            certain = settled(signature)  # asked before the file is read
+            seen = _Seen(describe(Path(path), name, status, signature), certain)
         except OSError as problem:
             if not os.path.lexists(path):
                 return None
@@ -243,13 +245,20 @@ class Library(Mapping[str, Prompt]):
         prompt = load_any(entry.path, entry.name)
         if kept and _same(kept.prompt, prompt):
             prompt = kept.prompt  # so that whoever holds it sees that nothing has changed
-        if signature(path) == entry.signature:  # else another file stands there by now; this one was read whole
+        if _signature(path) == entry.signature:  # else another file stands there by now; this one was read whole
             self._loaded[path] = _Loaded(entry.signature, certain, prompt)
         return prompt
 
     def _unknown(self, name: str) -> UnknownPrompt:
         listing = self._latest()
         return unknown_prompt(name, str(self.folder), listing.near(name, 3), len(listing.names))
+
+
+def _signature(path: str) -> Signature:
+    try:
+        return examined(path)[1]
+    except OSError:
+        return ()
 
 
 def _same(one: Prompt, other: Prompt) -> bool:

@@ -1,11 +1,12 @@
 """`load("gibson.safetensors")`: any soft prompt file that this version reads, told by its content.
 
-One module per format: `read(data, name) -> prompt`, `write(prompt) -> bytes`. `docs/format.md` specifies the native
-one.
+One module per format: `read(data, name) -> prompt` or `look(file) -> Found`, and `write(prompt) -> bytes` where it is
+written. docs/format.md specifies the native one and names the others; docs/security.md says what none of them does.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -13,31 +14,48 @@ from pathlib import Path
 from ..errors import InvalidFile, SoftPromptError
 from ..prompt import Prompt, SoftPrompt
 from ..tags import name_problem, suggest_name
-from . import kinds, native, text
+from . import kinds, mkultra, native, opening, peft, text
+from .writing import KINDS, WRITABLE, Kind, kind_of, lost, write_as
+
+__all__ = [
+    "FOREIGN",
+    "KINDS",
+    "LARGEST_FILE",
+    "READABLE",
+    "WRITABLE",
+    "Kind",
+    "is_adapter",
+    "kind_of",
+    "load",
+    "load_any",
+    "load_bytes",
+    "lost",
+    "read",
+    "unknown",
+    "unreadable",
+    "write_as",
+]
 
 LARGEST_FILE = 1 << 30
 """Bytes. Far above any soft prompt (16,384 tokens 8,192 wide are half of it), far below what would hurt a machine."""
 
-READABLE = (".safetensors", ".txt")
+READABLE = (".safetensors", ".txt", ".json", ".zip", ".mtjsp", ".mkusp", ".npy", ".pt", ".bin")
+"""Endings under which soft prompts are known to exist; which kind a file is of, its content tells."""
 
-FOREIGN = {
-    ".json": "a JSON file (mkultra, prompt-tuner?)",
-    ".zip": "a zip file (KoboldAI?)",
-    ".mtjsp": "an mtj-softtuner file",
-    ".mkusp": "a KoboldAI training state",
-    ".npy": "a numpy file",
-    ".pt": "a torch file",
-    ".bin": "a torch file",
-}
-"""Endings under which soft prompts are known to exist, and what they are; readers for them come one by one."""
+FOREIGN = {".module": "a NovelAI module", ".pth": "a torch file", ".npz": "a numpy archive"}
+"""Endings of what is no soft prompt, and looks like one."""
 
 
 def load(path: str | Path) -> SoftPrompt:
-    """`load("gibson.safetensors")`; the file's name becomes the prompt's.
+    """`load("gibson.safetensors")`, or a PEFT folder; the file's name becomes the prompt's.
 
     Raises InvalidFile (missing, unreadable, hostile, of another kind), always naming the file and the way on.
     """
-    prompt = load_any(Path(path), _name_of(Path(path)))
+    path = Path(path)
+    if path.name in (peft.CONFIG, *peft.WEIGHTS) and is_adapter(path.parent):
+        # What the vectors mean stands in the file beside them.
+        path = path.parent
+    prompt = load_any(path, _name_of(path))
     if not isinstance(prompt, SoftPrompt):
         raise InvalidFile(
             f"{path} is a text prompt, which has vectors only on a model: put it into a library folder, "
@@ -47,8 +65,11 @@ def load(path: str | Path) -> SoftPrompt:
 
 
 def load_any(path: Path, name: str) -> Prompt:
-    """The SoftPrompt or TextPrompt in the file at `path`, under the name `name`; raises InvalidFile."""
+    """The SoftPrompt or TextPrompt in the file or PEFT folder at `path`, under the name `name`; raises InvalidFile."""
     try:
+        if is_adapter(path):
+            config, weights = map(load_bytes, adapter_files(path))
+            return peft.read(config, weights, name)
         return read(load_bytes(path), name, path.suffix.lower())
     except OSError as problem:
         raise InvalidFile(f"{path}: {problem.strerror or problem}; check the name and the permissions") from None
@@ -62,7 +83,21 @@ def read(data: bytes, name: str, suffix: str = "") -> Prompt:
         return native.read(data, name)
     if suffix == ".txt":
         return text.read(data, name)
-    raise InvalidFile(_no_format(data, suffix))
+    found = opening.look(io.BytesIO(data))
+    if found is None:
+        raise InvalidFile(_no_format(data, suffix))
+    return found.prompt(name)
+
+
+def is_adapter(path: str | Path) -> bool:
+    """Whether a PEFT folder stands at `path`, of whatever kind."""
+    return os.path.isfile(os.path.join(path, peft.CONFIG))
+
+
+def adapter_files(path: str | Path) -> tuple[Path, Path]:
+    """(configuration, weights) of the PEFT folder at `path`; the weights need not be there."""
+    weights = [Path(path) / each for each in peft.WEIGHTS]
+    return Path(path) / peft.CONFIG, next((each for each in weights if each.exists()), weights[0])
 
 
 def unreadable(path: Path, status: os.stat_result | None = None) -> str:
@@ -74,13 +109,14 @@ def unreadable(path: Path, status: os.stat_result | None = None) -> str:
         return "it is no ordinary file"
     if status.st_size == 0:
         return "it is empty: a copy or a download that failed?"
-    if status.st_size > LARGEST_FILE:
-        return f"it is {status.st_size:,} bytes large, more than any soft prompt ({LARGEST_FILE:,}); is it a model?"
+    largest = mkultra.LARGEST if path.suffix.lower() == ".json" else LARGEST_FILE
+    if status.st_size > largest:
+        return f"it is {status.st_size:,} bytes large, more than any soft prompt ({largest:,}); is it a model?"
     return ""
 
 
 def load_bytes(path: Path) -> bytes:
-    """All of the file, as it was at one moment; raises OSError, and InvalidFile for one that need not be read."""
+    """All of the file, as it was at one moment; raises OSError, and InvalidFile before it is read in vain."""
     if problem := unreadable(path):
         raise InvalidFile(problem)
     # A file that is replaced stays whole for who has it open; one that is rewritten in its place may be half of each.
@@ -95,18 +131,24 @@ def load_bytes(path: Path) -> bytes:
 
 
 def _name_of(path: Path) -> str:
-    name = path.stem.partition("@")[0]
+    name = (path.name if path.is_dir() else path.stem).partition("@")[0]
     return suggest_name(name) if name_problem(name) else name
 
 
-def _no_format(data: bytes, suffix: str) -> str:
-    if suffix == ".safetensors" and (known := kinds.told(data)):
+def unknown(start: bytes, suffix: str) -> str:
+    """What to say of a file that begins like nothing that is read; suffix: how its name ends."""
+    if known := kinds.told(start):
         return known
-    if suffix == ".safetensors":
-        # It claims to be native and does not begin like it: the container's own reader says best what is wrong.
-        return _native_problem(data)
-    kind = FOREIGN.get(suffix, "no file of a known kind")
-    return f"it is {kind}; this version reads {' and '.join(READABLE)}"
+    label = next(
+        (kind.label for kind in KINDS.values() if kind.ending and kind.ending == suffix), "file of a known kind"
+    )
+    what = FOREIGN.get(suffix, f"no {label}")
+    return f"it is {what}; this version reads {', '.join(READABLE)} and PEFT folders"
+
+
+def _no_format(data: bytes, suffix: str) -> str:
+    # What claims to be native and does not begin like it: the container's own reader says best what is wrong.
+    return _native_problem(data) if suffix == ".safetensors" and not kinds.told(data) else unknown(data, suffix)
 
 
 def _native_problem(data: bytes) -> str:

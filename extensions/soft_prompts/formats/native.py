@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,16 @@ _OWN_KEYS = frozenset({"format", "format_version", "name", "tokens", "width"})
 
 
 def matches(data: bytes) -> bool:
-    """Whether `data` begins like a safetensors file: a header length, then a JSON object."""
-    return data[8:9] == b"{"
+    """Whether `data` begins like a safetensors file with our vectors: a header length, then a JSON object."""
+    if data[8:9] != b"{" or data[5:8] != b"\0\0\0":
+        return False
+    size = header_size(data[:8], len(data))
+    return is_native(*parse_header(data[8 : 8 + size], len(data) - 8 - size))
+
+
+def is_native(entries: Mapping[str, Any], metadata: Mapping[str, str]) -> bool:
+    """Whether a safetensors file is ours by its header, or claims to be; else it may be another tool's."""
+    return "vectors" in entries or metadata.get("format", "pt") not in ("pt", "np") or "format_version" in metadata
 
 
 def read(data: bytes, name: str = "") -> SoftPrompt:
