@@ -36,7 +36,7 @@ fingerprint  formats.*
 formats
 folder  formats.listing
 entry
-library  arrival  moving
+library  arrival  moving  converting
 trash  watch  slots  splice
 shelf
 resolve

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..formats import load, load_any
+from ..formats import is_adapter, load, load_any
 from ..library import Library
 from ..prompt import Prompt
 
@@ -239,7 +239,7 @@ def find(name: str, folder: str) -> Prompt:
     path = Path(name)
     if path.suffix == ".txt" and path.exists():
         return load_any(path, path.stem)
-    return load(path) if path.suffix and path.exists() else Library(folder)[name]
+    return load(path) if (path.suffix and path.exists()) or is_adapter(path) else Library(folder)[name]
 
 
 def name_of(sources: list[str]) -> str:

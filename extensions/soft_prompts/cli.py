@@ -1,7 +1,7 @@
 """`soft-prompts list`, `soft-prompts show noir`, `soft-prompts try noir "The door opened"`, `soft-prompts train ...`.
 
-`soft-prompts ui` has all of it in a browser. `list` and `show` need numpy only, `export` gguf as well; the others bring
-in torch and a model, by default the embedded storyteller.
+`soft-prompts ui` has all of it in a browser. `list`, `show` and `convert` need numpy only, `export` gguf as well; the
+others bring in torch and a model, by default the embedded storyteller.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .converting import convert
 from .errors import InvalidTag, SoftPromptError, UnknownPrompt
 from .fingerprint import KEY
+from .formats import KINDS, WRITABLE, lost
 from .library import Entry, Library
 from .prompt import Prompt, SoftPrompt
 from .tags import LARGEST_STRENGTH, name_problem, tag_for
@@ -63,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="soft-prompts COMMAND --help says more of each.",
     )
     commands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_list, _add_show, _add_try, _add_export, _add_ui):
+    for add in (_add_list, _add_show, _add_try, _add_convert, _add_export, _add_ui):
         add(commands)
     add_train(commands, _later("commands", "train"))
     add_eval(commands, _later("commands", "evaluate"))
@@ -101,6 +103,15 @@ def _add_try(commands: Any) -> None:
     greedy = "always the likeliest word, so that nothing is left to luck"
     each.add_argument("--greedy", action="store_true", help=greedy)
     add_model(each)
+
+
+def _add_convert(commands: Any) -> None:
+    each = _command(commands, "convert", _convert, "a soft prompt of any known kind as a file of another")
+    each.add_argument("source", metavar="IN", help="a file or a PEFT folder, or a name in the library")
+    each.add_argument("target", metavar="OUT", help="noir.safetensors, or how another kind ends; a folder for PEFT")
+    each.add_argument("--to", choices=tuple(WRITABLE), help="the kind, where the name does not say it")
+    each.add_argument("--force", action="store_true", help="write over what is there")
+    each.add_argument("--json", action="store_true", help="as a JSON object")
 
 
 def _add_export(commands: Any) -> None:
@@ -155,7 +166,9 @@ def _list(options: argparse.Namespace) -> None:
 def _row(entry: Entry) -> tuple[str, ...]:
     remark = entry.problem or (f"hidden by {entry.shadowed_by}" if entry.shadowed_by else "")
     model = entry.metadata.get("base_model", "" if entry.trained else "any model")
-    remark = f"for {entry.variant}" if entry.variant and not remark else remark
+    kind = "" if entry.kind in ("native", "text", "") else KINDS[entry.kind].label
+    others = [kind] if kind else []
+    remark = remark or ", ".join([f"for {entry.variant}", *others] if entry.variant else others)
     return entry.name, str(entry.tokens or ""), str(entry.width or ""), model, remark
 
 
@@ -196,6 +209,22 @@ def _try(options: argparse.Namespace) -> None:
             for tag in ("", start)
         ]
     print(columns(("without", texts[0]), (f"with {start}", texts[1])))
+
+
+def _convert(options: argparse.Namespace) -> None:
+    prompt = find(options.source, options.folder)
+    if not isinstance(prompt, SoftPrompt):
+        raise SoftPromptError(
+            f"{options.source} is a text, which has vectors only on a model: there is nothing to convert"
+        )
+    kind, files = convert(prompt, Path(options.target), options.to or "", options.force)
+    left = lost(kind, prompt)
+    if options.json:
+        facts = {"name": prompt.name, "kind": kind, "tokens": len(prompt), "width": prompt.width}
+        print(json.dumps({**facts, "files": list(map(str, files)), "left_behind": left}))
+        return
+    behind = f"; it has no place for {' and for '.join(left)}" if left else ""
+    print(f"{', '.join(map(str, files))}: {KINDS[kind].label}, {len(prompt)} tokens, {prompt.width} wide{behind}")
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -72,7 +72,10 @@ class Tensor:
         numbers = floats(data[: self.storage.count * BYTES[kind.name]], kind.name)
         steps = [each * numbers.itemsize for each in self.strides]
         # `rebuilt` has checked that this view stays within the numbers.
-        return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, steps, writeable=False).copy()
+        view: NDArray[np.float32] = np.lib.stride_tricks.as_strided(
+            numbers[self.offset :], self.shape, steps, writeable=False
+        )
+        return view.copy()
 
 
 @dataclass(frozen=True)
