@@ -33,6 +33,16 @@ WRAPPED: dict[str, dict[str, tuple[str, ...] | None]] = {
     "modules.api.script": {"app": None, "check_key": None},  # app: Starlette's, see api.py
     "modules.models": {"last_generation_time": None},
 }
+LENT: dict[str, dict[str, tuple[str, ...] | None]] = {
+    # For a training: an idle model is not unloaded, and one of llama.cpp makes room.
+    "modules.models": {
+        "last_generation_time": None,
+        "active_generation_count": None,
+        "unload_model": (),
+        "load_model": ("model_name", "loader"),
+    },
+    "modules.shared": {"generation_lock": None, "model_name": None, "model_dirty_from_training": None},
+}
 LOSSES = {
     "generate_chat_prompt": "a tag in a message that is too long may be cut in two, and pins count everywhere only",
     "generate_basic_html": "tags cannot be read in the HTML pane of the notebook",

@@ -15,6 +15,7 @@ from ..report import report
 from ..settings import scopes_of
 from . import contract
 from .chats import room_in
+from .lending import Lending
 from .trying import Trying
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Desk:
         self.words = self._catalogue.words
         self.shelf = Shelf(webui.library)
         self.tries = Trying(webui)
+        self.lends = Lending(webui)
         self._places: dict[str, str] = {}
 
     @property

@@ -76,6 +76,7 @@ def unload_model(keep_model_name: bool = False) -> None:
         shared.model.stop()
     shared.model = shared.tokenizer = None
     shared.lora_names = []
+    shared.model_dirty_from_training = False
     gc.collect()
     if not keep_model_name:
         shared.model_name = "None"

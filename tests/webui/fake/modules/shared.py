@@ -61,6 +61,7 @@ model_name = "None"
 is_seq2seq = False
 is_multimodal = False
 lora_names: list[str] = []
+model_dirty_from_training = False  # the webui's own training has begun on this model, and changes it in place
 bos_token, eos_token = "<s>", "</s>"
 
 stop_everything = False
