@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 from soft_prompts.errors import InvalidPrompt
-from soft_prompts.hosts.protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope, Use
+from soft_prompts.hosts.protocol import EVERYWHERE, Health, Piece, Pin, Request, Room, Row, Scope, Use
+from soft_prompts.library import Library
+from soft_prompts.shelf import Shelf
 from soft_prompts.tags import name_problem, suggest_name
 
 EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>${window.pwned=1}{{value}}\'"`&\u202eevil'
@@ -34,6 +38,36 @@ ROWS = (
 )  # fmt: skip
 
 
+class MemoryTries:
+    """`MemoryTries()`: writes what each column is told to write; `lock` is held by whoever else uses the model."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.asked: list[tuple[str, str, int, int, float]] = []
+        self.closed = 0
+        self.pause = 0.0
+        self.lock = threading.Lock()
+        self.fail: Exception | None = None
+        rain = (" It", 0.1), (" rained", 1.3), (" on", 0.5), (" the", 0.0), (" neon", 3.0), (".\n", -0.2), (EVIL, 0.6)
+        sun = (" The", -0.3), (" sun", -1.4), (" was", 0.1), (" out", -2.6), (".", 0.0), (" Gulls", -0.9), (" cry", 7.5)
+        self.texts: list[list[Piece]] = [[Piece(*each) for each in text] for text in (rain, sun)]
+
+    def write(
+        self, left: str, right: str, *, tokens: int = 60, seed: int = 0, temperature: float = 0.7
+    ) -> Iterator[tuple[int, Piece]]:
+        self.asked.append((left, right, tokens, seed, temperature))
+        if self.fail:
+            raise self.fail
+        try:
+            for both in zip(*self.texts, strict=True):
+                for number, piece in enumerate(both):
+                    with self.lock:
+                        time.sleep(self.pause)
+                    yield number, piece
+        finally:
+            self.closed += 1
+
+
 class MemoryHost:
     """`MemoryHost(rows)`: a `Host` whose library is a list; `fail` is raised by the next thing that it shall do."""
 
@@ -52,6 +86,7 @@ class MemoryHost:
         self.space = Room(4096, 512)
         self.unfit: dict[str, str] = {}
         self.strays: list[str] = []
+        self.tries = MemoryTries()
         self.places: tuple[Scope, ...] = (
             EVERYWHERE, Scope("character:Emma", "for Emma"), Scope("chat:20261125-08-09", "in this chat"),
         )  # fmt: skip
@@ -122,9 +157,12 @@ class MemoryHost:
         self.shows.append(show)
 
     forbids = ""
-    shelf: Any = None
-    tries: Any = None
+    shelf: Any = Shelf(Library("no/such/folder"))
     lends: Any = None
+
+    def bake(self, name: str) -> Row:
+        self._act()
+        return self.put(Row(name, f"{name}@memory.safetensors", 3, "fits", method="text", model="memory"))
 
     def resembles(self, name: str) -> Sequence[str]:
         return ()
@@ -177,6 +215,7 @@ def gradio_without_warnings(importing: Callable[[], Any]) -> Iterator[Any]:
         with warnings.catch_warnings():
             # What its imports say of its own dependencies is not ours.
             warnings.simplefilter("ignore")
+            _mend_hub()
             gradio = importing()
         yield gradio
     finally:
@@ -185,3 +224,22 @@ def gradio_without_warnings(importing: Callable[[], Any]) -> Iterator[Any]:
         for loop in loops:
             if not loop.is_running():
                 loop.close()
+
+
+def _mend_hub() -> None:
+    """gradio 4.37.2, as its wheel on PyPI is, wants one name that huggingface_hub has no longer, for its logins.
+
+    text-generation-webui has a build of its own of that version, which is mended in the same place.
+    """
+    if _version("gradio").startswith("4."):
+        import huggingface_hub
+
+        if not hasattr(huggingface_hub, "HfFolder"):
+            huggingface_hub.HfFolder = type("HfFolder", (), {"get_token": staticmethod(lambda: None)})
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

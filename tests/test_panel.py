@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from soft_prompts.errors import SoftPromptError
 from soft_prompts.hosts.protocol import EVERYWHERE, Health, Host, Request, Row, Scope, Use, Verdict
 from soft_prompts.panel import markup
 from soft_prompts.panel.answers import LINES, Asked, Changes, Panel, answer
+from soft_prompts.panel.library import LibrarySection
 
 
 def _load(name: str) -> ModuleType:
@@ -108,7 +110,7 @@ def test_pin_and_unpin(host: Any) -> None:
     page = asked(host, "noir.safetensors", scope=EMMA, strength=0.7)
     pinned = Panel(host).pin(page)
     assert host.kept == {EMMA: {"noir": 0.7}}
-    assert "Pinned for Emma" in line(pinned, "said") and "pinned for Emma at 0.7" in line(pinned, "detail")
+    assert "Pinned for Emma" in line(pinned, "said") and "for Emma at 0.7" in line(pinned, "detail")
     assert pinned["unpin"]["interactive"]
     assert Panel(host).choose(page)["tag"]["value"] == "<<sp:noir:0.7>>", "the pinned strength is the one shown"
     unpinned = Panel(host).unpin(page)
@@ -122,7 +124,7 @@ def test_a_pin_that_will_be_left_out_is_a_warning(host: Any) -> None:
     assert "Pinned for Emma, but it is left out now: it needs 20 tokens." in line(pinned, "said")
     assert "sp-fair" in line(pinned, "said") and "sp-good" not in line(pinned, "said")
     assert "pinned for Emma at 0.7 (left out)" in line(pinned, "library")
-    assert "pinned for Emma at 0.7 (left out)" in line(pinned, "detail")
+    assert "for Emma at 0.7 (left out)" in line(pinned, "detail")
 
 
 def test_unpin_is_offered_where_it_is_pinned(host: Any) -> None:
@@ -326,8 +328,26 @@ def test_a_fault_of_ours_is_words_and_in_the_log(host: Any, caplog: pytest.LogCa
 class Allowed(HTMLParser):
     """Fails at any tag or attribute that the panel does not write itself."""
 
-    TAGS = ("div", "span", "p", "h3", "small", "b", "i", "ul", "ol", "li", "button", "details", "summary", "code")
-    ATTRIBUTES = ("class", "role", "type", "aria-hidden", "data-key", "data-pinned", "data-ailing")
+    TAGS = (
+        "div",
+        "span",
+        "p",
+        "h3",
+        "small",
+        "b",
+        "i",
+        "ul",
+        "ol",
+        "li",
+        "button",
+        "details",
+        "summary",
+        "code",
+        "dl",
+        "dt",
+        "dd",
+    )
+    ATTRIBUTES = ("class", "role", "type", "aria-hidden", "data-key", "data-pinned", "data-ailing", "data-native")
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         assert tag in self.TAGS, f"<{tag}>"
@@ -338,7 +358,7 @@ class Allowed(HTMLParser):
 
 def pages(text: str) -> Iterator[str]:
     """Every piece of HTML, with the text at every place where text of others goes in."""
-    row = Row(text, text, 3, "fits", text, text, text)
+    row = Row(text, text, 3, "fits", text, text, text, text, text, text, text, 1.0)
     rows = [replace(row, verdict=verdict) for verdict in get_args(Verdict)]
     yield markup.library(rows, text, "")
     yield markup.library(rows, text, text)
@@ -398,12 +418,14 @@ def test_gradio_builds_it_without_a_warning(gradio: Any, host: Any) -> None:
 @builds
 def test_every_event_runs(gradio: Any, host: Any) -> None:
     """Each function behind an event, called as gradio does, gives one update for each output."""
-    blocks = panel.standalone(host)
+    with gradio.Blocks() as blocks:
+        LibrarySection().build(gradio, host)
     functions = [each for each in blocks.fns.values() if each.fn is not None and each.inputs]
-    assert len(functions) == 9
+    assert len(functions) == 24
     for each in functions:
-        sent = [component.value for component in each.inputs]
-        assert len(each.fn(*sent)) == len(each.outputs)
+        answered = each.fn(*[component.value for component in each.inputs])
+        for updates in answered if inspect.isgenerator(answered) else [answered]:
+            assert len(each.outputs) == (len(updates) if isinstance(updates, list) else 1)
 
 
 @builds
@@ -414,7 +436,7 @@ def test_values_of_the_hosts_components_reach_its_scopes(gradio: Any, host: Any)
         host.scopes = lambda *values: (
             (EVERYWHERE, Scope(f"character:{values[0]}", values[0])) if values else (EVERYWHERE,)
         )
-        panel.build(host)
+        LibrarySection().build(gradio, host)
     poll = next(each for each in blocks.fns.values() if each.fn is not None)
     sent = [component.value for component in poll.inputs]
     assert "character:Emma" in repr(poll.fn(*sent))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from soft_prompts import Library, SoftPrompt, SoftPromptError, formats, moving
 from soft_prompts import shelf as shelf_module
+from soft_prompts.arrival import Arrival
 from soft_prompts.container import pack, unpack
 from soft_prompts.errors import InvalidFile, InvalidPrompt
 from soft_prompts.prompt import TextPrompt
@@ -231,8 +232,9 @@ def test_the_trash_holds_two_of_one_name(shelf: Shelf, folder: Path) -> None:
 
 
 def test_a_free_name_is_offered(shelf: Shelf) -> None:
-    assert shelf.free_name("noir", "noir.safetensors") == "noir-2"
-    assert shelf.free_name("emma", "emma@gemma.safetensors") == "emma"
+    assert shelf.free_name(Arrival("noir", "", ".safetensors")) == "noir-2"
+    assert shelf.free_name(Arrival("people/emma", "gemma", ".safetensors")) == "people/emma"
+    assert shelf.free_name(Arrival("people/emma", "llama-3-8b", ".safetensors")) == "people/emma-2"
 
 
 # ---- what a training keeps goes along
@@ -447,14 +449,14 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 60
     [
         ("noir.safetensors", b"\x10\0\0", "cut short"),
         ("noir.safetensors", PNG, "picture"),
-        ("noir.safetensors", b"\x80\x02}q\0." + b"\0" * 40, "torch"),
-        ("noir.pt", b"PK\x03\x04" + b"\0" * 40, "torch"),
-        ("noir.bin", b"\x80\x04\x95", "torch"),
+        ("noir.safetensors", b"\x80\x02}q\0." + b"\0" * 40, "it "),
+        ("noir.pt", b"PK\x03\x04" + b"\0" * 40, "it "),
+        ("noir.bin", b"\x80\x04\x95", "it "),
         ("noir.json", b"{}", "JSON"),
         ("noir.txt", bytes(range(256)), "not UTF-8"),
         ("noir.txt", b"  \n", "empty"),
         ("noir.txt", b"", "empty"),
-        ("noir.png", PNG, "no file of a known kind"),
+        ("noir.png", PNG, "it is"),
         ("noir", b"a text", "no file of a known kind"),
     ],
 )

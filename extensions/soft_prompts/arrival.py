@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import InvalidFile, SoftPromptError
-from .formats import load_bytes, read
+from .formats import READABLE, load_bytes, native, read
 from .prompt import SoftPrompt
 from .tags import suggest_name
 
@@ -31,7 +31,10 @@ class Arrival:
 
 
 def look(path: Path, called: str) -> Arrival:
-    """All of it is read and checked, unless it is too large; called: the file's name where it came from."""
+    """All of it is read and checked, unless it is too large; called: the file's name where it came from.
+
+    What another tool made is kept as it is, where a library would know it by its ending; else as a native file.
+    """
     name, variant, ending = split(called)
     try:
         data = load_bytes(path)
@@ -41,8 +44,9 @@ def look(path: Path, called: str) -> Arrival:
     except SoftPromptError as problem:
         return Arrival(name, variant, ending, problem=str(problem))
     if isinstance(prompt, SoftPrompt):
-        tokens, width = prompt.vectors.shape
-        return Arrival(name, variant, ".safetensors", tokens, width, prompt.metadata, data=data)
+        if native.matches(data) or ending not in READABLE:
+            data, ending = data if native.matches(data) else native.write(prompt), ".safetensors"
+        return Arrival(name, variant, ending, len(prompt), prompt.width, prompt.metadata, data=data)
     return Arrival(name, variant, ".txt", text=prompt.text, data=data)
 
 

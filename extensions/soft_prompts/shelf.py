@@ -11,12 +11,12 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from .arrival import Arrival, look, split
+from .arrival import Arrival, look
 from .container import metadata_of, with_metadata
 from .entry import LONGEST_VALUE, Entry
 from .errors import InvalidFile, InvalidPrompt
 from .folder import TRAINING, signature
-from .formats import load_bytes, native, read
+from .formats import load_any, load_bytes, native, read
 from .library import Library
 from .moving import check_idle, copy_training, move, place, prune, told, training_of, write
 from .prompt import SoftPrompt, check_name
@@ -41,7 +41,7 @@ class Shelf:
     def rename(self, file: str, name: str) -> str:
         """Under another name, which may have a folder ("dark/noir"); variant and ending stay. Gives the new file."""
         entry = self._entry(file)
-        _, variant, ending = parts(file)
+        _, variant, ending = _parts(entry.path, file)
         target = self._free(name, variant, ending, but=entry)
         if target != entry.path:
             with told(file):
@@ -68,7 +68,7 @@ class Shelf:
         entry = self._entry(file)
         with told(file):
             data = _bytes(entry.path, file)
-            target = self._next(*parts(file), first="-2")
+            target = self._next(*_parts(entry.path, file), first="-2")
             check_idle(training_of(entry.path))
             place(target, data)
             try:
@@ -82,7 +82,7 @@ class Shelf:
     def discard(self, file: str) -> Discarded:
         """Into the trash, from where `restore` puts it back."""
         entry = self._entry(file)
-        name, variant, _ = parts(file)
+        name, variant, _ = _parts(entry.path, file)
         near = [self._named(each.path) for each in self._bearers(name, variant) if each != entry]
         gone = self._trash.put(file, entry.path, near)
         self._changed(entry.path.parent)
@@ -94,7 +94,7 @@ class Shelf:
         if found is None:
             raise InvalidFile("it is no longer in the trash: it was put back already, or taken out by hand")
         target = self._inside(self.library.folder / PurePosixPath(found.file), found.file)
-        name, variant, _ = parts(found.file)
+        name, variant, _ = _parts(self._trash.place(found), found.file)
         since = [self._named(each.path) for each in self._bearers(name, variant)]
         if taken := [each for each in since if each not in found.beside]:
             raise InvalidFile(
@@ -108,25 +108,42 @@ class Shelf:
         """What `restore` can put back, the latest first."""
         return self._trash.held()
 
+    def convert(self, file: str) -> str:
+        """What another tool made, as a native file under the same name; it goes into the trash. Gives the new file."""
+        entry = self._entry(file)
+        prompt = load_any(entry.path, entry.name)
+        if not isinstance(prompt, SoftPrompt) or entry.path.suffix == ".safetensors":
+            raise InvalidFile(f"{file}: there is nothing to convert, it is a native file or a text")
+        name, variant, _ = _parts(entry.path, file)
+        with told(file):
+            target = self._free(name, variant, ".safetensors", but=entry)
+            place(target, native.write(prompt))
+            try:
+                self._trash.put(file, entry.path, [self._named(target)])
+            except BaseException:
+                target.unlink()
+                raise
+        self._changed()
+        return self._named(target)
+
     def look(self, path: str | Path, called: str = "") -> Arrival:
         """What the file at `path` is, that somebody brings; called: its name there. Nothing is kept yet."""
         return look(Path(path), called or Path(path).name)
 
-    def free_name(self, name: str, called: str = "") -> str:
-        """`name`, or the next one that no file has; called: of the file that shall bear it, for its variant."""
-        _, variant, ending = split(called)
-        return parts(self._named(self._next(name, f"@{variant}" if variant else "", ending, first="")))[0]
+    def free_name(self, found: Arrival) -> str:
+        """The name that it has, or the next one that no file has."""
+        return parts(self._named(self._next(found.name, _at(found.variant), found.ending, first="")))[0]
 
     def take(self, path: str | Path, called: str, name: str) -> str:
         """The file at `path`, checked once more, into the library under `name`; gives its file."""
         found = self.look(path, called)
         if found.problem:
             raise InvalidFile(f"{called} cannot be kept: {found.problem}")
-        return self._put(name, f"@{found.variant}" if found.variant else "", found.ending, found.data)
+        return self._put(name, _at(found.variant), found.ending, found.data)
 
     def add(self, prompt: SoftPrompt, variant: str = "") -> str:
         """A prompt that was made here; gives its file. variant: of several with one name, for different models."""
-        return self._put(prompt.name, f"@{variant}" if variant else "", ".safetensors", native.write(prompt))
+        return self._put(prompt.name, _at(variant), ".safetensors", native.write(prompt))
 
     # ---- names and places
 
@@ -191,14 +208,24 @@ class Shelf:
         self.library.refresh()
 
 
-def parts(file: str) -> tuple[str, str, str]:
+def _at(variant: str) -> str:
+    return f"@{variant}" if variant else ""
+
+
+def _parts(path: Path, file: str) -> tuple[str, str, str]:
+    return parts(file, path.is_dir())
+
+
+def parts(file: str, folder: bool = False) -> tuple[str, str, str]:
     """`parts("people/emma@llama.safetensors")` gives `("people/emma", "@llama", ".safetensors")`."""
     path = PurePosixPath(file)
-    stem, at, variant = path.stem.partition("@")
-    return unicodedata.normalize("NFC", str(path.parent / stem)), at + variant, path.suffix
+    stem, at, variant = (path.name if folder else path.stem).partition("@")
+    return unicodedata.normalize("NFC", str(path.parent / stem)), at + variant, "" if folder else path.suffix
 
 
 def _bytes(path: Path, file: str) -> bytes:
+    if path.is_dir():
+        raise InvalidFile(f"{file} is a folder that another tool made: turn it into a .safetensors file first")
     try:
         return load_bytes(path)
     except InvalidFile as problem:

@@ -54,10 +54,14 @@ class Trash:
                 raise
         return found
 
+    def place(self, found: Discarded) -> Path:
+        """Where it lies now."""
+        return self._folder / found.key / PurePosixPath(found.file).name
+
     def back(self, found: Discarded, target: Path) -> None:
         """To where it lay; raises InvalidFile, and it lies where it is."""
         with told(found.file):
-            move(self._folder / found.key / target.name, target)
+            move(self.place(found), target)
         self._forget(self._folder / found.key)
 
     def held(self) -> list[Discarded]:

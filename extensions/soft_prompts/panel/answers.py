@@ -7,27 +7,34 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import SoftPromptError
 from ..hosts.protocol import EVERYWHERE, Host, Pin, Row, Scope
 from ..tags import tag_for
-from . import markup
+from . import finding, markup
+from .allowed import Changes as Changes
+from .allowed import allowed
 
 log = logging.getLogger(__name__)
 
-Changes = dict[str, dict[str, Any]]
-"""Name of a component -> its new properties."""
-LINES = ("answer", "ready", "said", "made")
-"""Components that hold a message: of the page, of the tag, of its pins, of the form."""
+Question = TypeVar("Question")
+"""What a page sends to a section."""
+LINES = ("answer", "brought", "binned", "ready", "said", "filed", "made", "unbinned")
+"""Components that hold a message: of the page, an upload, a deletion, the tag, its pins, its file, the form, the trash.
+"""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the page sends with every event; key: of the chosen row; fresh: of the one that was made just now; values:
-    of the host's `context()`."""
+    """What the page sends with every event; each field is named like its component, values: of the host's `context()`.
+
+    key: of the chosen row. fresh: of the one that was made just now. order, place: of the list. title, description,
+    author: what the chosen row shall be called, and say of itself. offer: which upload is shown; keep_as: its name.
+    undo, bin: what shall be put back, by the line of the deletion and by the trash. opening: of a line to show.
+    """
 
     seen: str = ""
     key: str = ""
@@ -38,6 +45,16 @@ class Asked:
     on: bool = True
     name: str = ""
     sentence: str = ""
+    order: str = "name"
+    place: str = ""
+    title: str = ""
+    description: str = ""
+    author: str = ""
+    offer: str = ""
+    keep_as: str = ""
+    undo: str = ""
+    bin: str = ""
+    opening: str = ""
     values: tuple[Any, ...] = ()
 
 
@@ -53,14 +70,16 @@ class Panel:
 
     def choose(self, asked: Asked) -> Changes:
         """Another row; its strength is the pinned one where it is pinned in the chosen scope."""
-        row = self._chosen(self._rows(asked), asked)
+        rows = self.rows(asked)
+        row = self._chosen(rows, asked)
         asked = self._where_pinned(asked, row)
         pins = self._pins(asked).get(asked.scope, ())
         strength = next((pin.strength for pin in pins if row and pin.name == row.name), 1.0)
         tag = str(tag_for(row.name, strength)) if row else ""
-        # Making one chooses it, too: what was said of it then still holds.
-        silent = {} if row and asked.key == asked.fresh else {**_silent(), "fresh": {"value": ""}}
-        return {**self._all(asked), "strength": {"value": strength}, "tag": {"value": tag}, **silent}
+        # Making one chooses it, too, and deleting it none: what was said then still holds.
+        silent = {} if asked.key == asked.fresh else {**silence(), "fresh": {"value": ""}}
+        said: Changes = {"strength": {"value": strength}, "tag": {"value": tag}, **_said_of(row)}
+        return {**self._all(asked, rows), **said, **silent}
 
     def _where_pinned(self, asked: Asked, row: Row | None) -> Asked:
         """The chosen scope, or the first one where the row is pinned: there it can be taken away."""
@@ -70,64 +89,77 @@ class Panel:
         return asked if asked.scope in pinned or not pinned else replace(asked, scope=pinned[0])
 
     def find(self, asked: Asked) -> Changes:
-        """The rows that hold the words."""
-        return {"library": {"value": markup.library(self._rows(asked), self.host.folder, asked.find)}, **_silent()}
+        """The rows that hold the words, of this folder, in this order."""
+        return {"library": self._listed(self.rows(asked), asked), **silence()}
+
+    def _listed(self, rows: Sequence[Row], asked: Asked) -> dict[str, Any]:
+        return {"value": markup.library(rows, self.host.folder, asked.find, asked.order, asked.place)}
 
     def scope(self, asked: Asked) -> Changes:
         """Another place to pin in."""
-        return {**self._all(asked), **_silent()}
+        return {**self._all(asked), **silence()}
 
     def pin(self, asked: Asked) -> Changes:
         """The chosen row, at the strength of the slider, in the chosen scope."""
         row, scope = self._target(asked)
         self.host.pin(scope.key, row.name, 1.0 if asked.strength is None else round(float(asked.strength), 2))
-        return {**self._all(asked), **_silent(), "said": self._pinned_there(row, scope, asked)}
+        return {**self._all(asked), **silence(), "said": self._pinned_there(row, scope, asked)}
 
     def _pinned_there(self, row: Row, scope: Scope, asked: Asked) -> dict[str, Any]:
         if not self.host.on:
-            return _line(f"Pinned {scope.label}. It stands nowhere while soft prompts are off.", "fair")
+            return line(f"Pinned {scope.label}. It stands nowhere while soft prompts are off.", "fair")
         if problem := self.host.left_out(scope.key, row.name, *asked.values):
-            return _line(f"Pinned {scope.label}, but it is left out now: {problem}.", "fair")
-        return _line(f"Pinned {scope.label}: it now stands before every text there.")
+            return line(f"Pinned {scope.label}, but it is left out now: {problem}.", "fair")
+        return line(f"Pinned {scope.label}: it now stands before every text there.")
 
     def unpin(self, asked: Asked) -> Changes:
         """The chosen row, from the chosen scope; one whose file is gone leaves the list."""
         row, scope = self._target(asked)
         self.host.unpin(scope.key, row.name)
-        return {**self._all(asked), **_silent(), "said": _line(f"No longer pinned {scope.label}.")}
+        return {**self._all(asked), **silence(), "said": line(f"No longer pinned {scope.label}.")}
 
     def switch(self, asked: Asked) -> Changes:
         """The master switch."""
         self.host.switch(asked.on)
-        return {**self._all(asked), **_silent()}
+        return {**self._all(asked), **silence()}
 
     def make(self, asked: Asked) -> Changes:
         """A prompt from a sentence, which is then the chosen row."""
         if not asked.name.strip() or not asked.sentence.strip():
             raise SoftPromptError("A prompt needs a name and a sentence: type both, then press “Make it”.")
+        self.check_free()
         row = self.host.make(asked.name.strip(), asked.sentence)
-        chosen = replace(asked, key=markup.key(row), find="")
-        clean: Changes = {
-            "name": {"value": ""},
-            "sentence": {"value": ""},
-            "key": {"value": chosen.key},
-            "find": {"value": ""},
-        }
-        ready = _line(f"{row.tag} is in the library. Insert it where you write.")
-        return {**self.choose(chosen), **clean, "fresh": {"value": chosen.key}, "ready": ready}
+        clean: Changes = {"name": {"value": ""}, "sentence": {"value": ""}}
+        ready = line(f"{row.tag} is in the library. Insert it where you write.")
+        return {**self.show(asked, markup.key(row)), **clean, "ready": ready}
+
+    def show(self, asked: Asked, key: str) -> Changes:
+        """Another row is the chosen one, and the list shows it; what is said with it holds until the next act."""
+        chosen = replace(asked, key=key, fresh=key, find="", place="")
+        kept: Changes = {"key": {"value": key}, "fresh": {"value": key}, "find": {"value": ""}}
+        return {**self.choose(chosen), **silence(), **kept}
+
+    def check_free(self) -> None:
+        """Raises SoftPromptError where the host's rules let nobody change files."""
+        if self.host.forbids:
+            raise SoftPromptError(f"Files cannot be changed here: {self.host.forbids}.")
 
     def report(self, asked: Asked) -> Changes:
         """All of it as text, for the clipboard and for the eye."""
-        return {"report": {"value": self.host.report()}, **_silent()}
+        return {"report": {"value": self.host.report()}, **silence()}
 
-    def _all(self, asked: Asked) -> Changes:
-        host, rows = self.host, self._rows(asked)
+    def _all(self, asked: Asked, rows: list[Row] | None = None) -> Changes:
+        host, rows = self.host, self.rows(asked) if rows is None else rows
+        folders = finding.folders(rows)
+        if asked.place not in [key for _, key in folders]:
+            asked = replace(asked, place="")
         return {
             "seen": {"value": self._now(asked)},
             "health": {"value": markup.health(host.health(*asked.values))},
             "on": {"value": host.on},
             "count": {"value": markup.count(rows, host.folder, host.others())},
-            "library": {"value": markup.library(rows, host.folder, asked.find)},
+            "library": self._listed(rows, asked),
+            "place": {"choices": folders, "value": asked.place},
             "last": {"value": markup.request(host.last_request())},
             **self._details(self._chosen(rows, asked), asked),
         }
@@ -136,6 +168,7 @@ class Panel:
         scopes, pins = self._scopes(asked), self._pins(asked)
         scope = asked.scope if asked.scope in pins else scopes[0].key
         choice = {"scope": {"choices": [(each.label, each.key) for each in scopes], "value": scope}}
+        choice = {**choice, **allowed(self.host, row)}
         if row is None:
             return {**choice, "detail": {"value": ""}}
         places = [each.key for each in scopes if any(pin.name == row.name for pin in pins[each.key])]
@@ -152,7 +185,7 @@ class Panel:
         shown = repr((self.host.revision, scopes, asked.key, asked.values))
         return hashlib.blake2s(shown.encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
-    def _rows(self, asked: Asked) -> list[Row]:
+    def rows(self, asked: Asked) -> list[Row]:
         """The host's rows as they are now, and pins whose file is gone: else nobody could take them away."""
         rows = list(self.host.rows())
         places, known = self._places(asked), {row.name for row in rows}
@@ -194,17 +227,24 @@ class Panel:
     def _chosen(self, rows: Sequence[Row], asked: Asked) -> Row | None:
         return next((row for row in rows if markup.key(row) == asked.key), None)
 
+    def row(self, asked: Asked) -> Row:
+        """The chosen row; raises SoftPromptError where its file has gone since the page was drawn."""
+        row = self._chosen(self.rows(asked), asked)
+        if row is None or not row.file:
+            raise SoftPromptError("This prompt is no longer there. Choose again in the list.")
+        return row
+
     def _target(self, asked: Asked) -> tuple[Row, Scope]:
         """What to pin where; both may have gone since the page was drawn."""
-        row = self._chosen(self._rows(asked), asked)
+        row = self._chosen(self.rows(asked), asked)
         scope = next((each for each in self._scopes(asked) if each.key == asked.scope), None)
         if row is None or scope is None:
             raise SoftPromptError("This prompt or this place is no longer there. Choose again in the list.")
         return row, scope
 
 
-def answer(act: Callable[[Asked], Changes], asked: Asked, line: str) -> Changes:
-    """`answer(panel.pin, asked, "said")`: what the act changes; what goes wrong stands in words in that line.
+def answer(act: Callable[[Question], Changes], asked: Question, where: str) -> Changes:
+    """`answer(panel.pin, asked, "said")`: what the act changes; what goes wrong stands in words there.
 
     There is one message at a time: the next act takes the last one's away.
     """
@@ -216,15 +256,38 @@ def answer(act: Callable[[Asked], Changes], asked: Asked, line: str) -> Changes:
         log.exception("the panel's %s failed", act.__name__)
         words = f"That failed ({type(fault).__name__}: {fault}). It is a fault of soft prompts, please report it."
     # What was drawn may be in the middle of something: the next poll draws all of it.
-    return {**(_silent() if line in LINES else {}), line: _line(words, "bad"), "seen": {"value": ""}}
+    return {**(silence() if where in LINES else {}), where: line(words, "bad"), "seen": {"value": ""}}
 
 
-def _line(text: str, kind: markup.Kind = "good") -> dict[str, Any]:
+def answers(act: Callable[[Question], Iterator[Changes]], asked: Question, where: str) -> Iterator[Changes]:
+    """`answer` for what comes piece by piece; nothing waits for its end."""
+    pieces = act(asked)
+
+    def next_one(_: Question) -> Changes:
+        return next(pieces, {})
+
+    next_one.__name__ = act.__name__
+    while changes := answer(next_one, asked, where):
+        yield changes
+        if "seen" in changes:
+            return
+
+
+def line(text: str, kind: markup.Kind = "good") -> dict[str, Any]:
+    """A message, as a component's new properties."""
     return {"value": markup.said(text, kind)}
 
 
-def _silent() -> Changes:
-    return {line: _line("") for line in LINES}
+def silence() -> Changes:
+    """No message anywhere."""
+    return {name: line("") for name in LINES}
+
+
+def _said_of(row: Row | None) -> Changes:
+    """What the forms of the chosen row hold at first, and what was asked about the one before is gone."""
+    held = {"title": row.name, "description": row.description, "author": row.author} if row else {}
+    fresh = dict.fromkeys(("title", "description", "author", "like", "lines"), "")
+    return {name: {"value": value} for name, value in {**fresh, **held}.items()}
 
 
 def _pinned(row: Row, places: dict[str, str]) -> str:

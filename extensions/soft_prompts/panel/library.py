@@ -1,20 +1,21 @@
 """`LibrarySection().build(gr, host)`: the library as a writer sees it.
 
-What the events answer stands in answers.py, what it looks like in markup.py and library.css, what the page does by
-itself in library.js.
+What the events answer stands in answers.py and shelf_answers.py, what it looks like in markup.py, shelf_markup.py and
+page/*.css, what the page does by itself in page/*.js.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from ..hosts.protocol import EVERYWHERE, Host
 from ..tags import LARGEST_STRENGTH
-from . import markup
-from .answers import Asked, Changes, Panel, answer
-from .parts import Wiring, asset, button
+from . import markup, shelf_parts
+from .acts import Acts
+from .answers import Asked, Panel, answer
+from .parts import asset, button
+from .shelf_answers import Keeping
 
 STRENGTH = (
     "1 is as it was made, 0.5 is half of it. 0 says nothing and still costs its tokens: leave the tag out instead. "
@@ -31,27 +32,30 @@ class LibrarySection:
     @property
     def css(self) -> str:
         """Its look."""
-        return asset(__package__, "page/library.css")
+        return "\n".join(asset(__package__, f"page/{name}.css") for name in ("library", "shelf"))
 
     @property
     def js(self) -> str:
         """What the page does by itself."""
-        return asset(__package__, "page/library.js")
+        return "\n".join(asset(__package__, f"page/{name}.js") for name in ("library", "shelf"))
 
     def build(self, gr: Any, host: Host) -> None:
         """Its components and events."""
-        parts = _components(gr, host)
-        _events(gr, Panel(host), parts, host.context())
+        panel = Panel(host)
+        keeping = Keeping(panel)
+        acts = Acts(gr, _components(gr, host, keeping), host.context())
+        _events(acts, panel, keeping)
+        shelf_parts.events(acts, keeping)
 
 
-def _components(gr: Any, host: Host) -> dict[str, Any]:
+def _components(gr: Any, host: Host, keeping: Keeping) -> dict[str, Any]:
     """The page from top to bottom, as it is before its first poll; names as in `Changes`.
 
     Nothing is hidden by `visible`: gradio 6 forgets what is given to a component that it has not drawn. The style sheet
     hides what has nothing to say.
     """
     parts: dict[str, Any] = {}
-    first = answer(Panel(host).poll, Asked(), "answer")
+    first = answer(keeping.poll, Asked(), "answer")
 
     def text(name: str, line: bool = False, **more: Any) -> None:
         classes = ["sp-bare", "sp-line"] if line else ["sp-bare"]
@@ -63,6 +67,7 @@ def _components(gr: Any, host: Host) -> dict[str, Any]:
             parts["key"] = gr.Textbox("", show_label=False, elem_id="sp-key")
             parts["fresh"] = gr.Textbox("", show_label=False)
             parts["poll"] = gr.Button("News", elem_id="sp-poll")
+            shelf_parts.hidden(gr, parts)
         with gr.Row(elem_classes=["sp-top"]):
             # On the left: the webui's toasts lie over the right.
             parts["on"] = gr.Checkbox(
@@ -72,23 +77,20 @@ def _components(gr: Any, host: Host) -> dict[str, Any]:
                 text("health")
         text("answer", line=True)
         text("count")
-        with gr.Column(elem_id="sp-find"):
-            parts["find"] = gr.Textbox(
-                "",
-                label="Find",
-                show_label=False,
-                container=False,
-                placeholder="Find by name or description",
-                max_lines=1,
-            )
+        text("forbidden")
+        shelf_parts.narrowing(gr, parts)
         text("library", elem_id="sp-library")
+        shelf_parts.bringing(gr, parts, text)
         with gr.Column(elem_id="sp-details"):
             text("detail")
             _acts(gr, parts, text)
             text("said", line=True, elem_id="sp-said")
+            shelf_parts.filing(gr, parts, text)
         with gr.Accordion("Make a prompt from a sentence", open=not host.rows(), elem_id="sp-maker"):
             _maker(gr, parts)
             text("made", line=True)
+            text("forbidden_make")
+        shelf_parts.discarded(gr, parts, text)
         gr.HTML(markup.heading("Last request"), elem_classes=["sp-bare"])
         text("last", elem_id="sp-last")
         _report(gr, parts)
@@ -113,6 +115,7 @@ def _acts(gr: Any, parts: dict[str, Any], text: Callable[..., None]) -> None:
         with gr.Column(elem_id="sp-near"):
             gr.HTML('<div id="sp-note" class="sp-note" role="status"></div>', elem_classes=["sp-bare"])
             text("ready", line=True)
+        shelf_parts.showing(gr, parts, text)
     with gr.Row(elem_id="sp-pinning", elem_classes=["sp-acts"]):
         parts["scope"] = gr.Radio(
             [(EVERYWHERE.label, EVERYWHERE.key)], value=EVERYWHERE.key, label="Pin it before every text", scale=3,
@@ -142,26 +145,9 @@ def _report(gr: Any, parts: dict[str, Any]) -> None:
         parts["close_report"] = button(gr, "Close", "sp-close-report")
 
 
-def _events(gr: Any, panel: Panel, parts: dict[str, Any], context: Sequence[Any]) -> None:
-    inputs = [parts[name] for name in ("seen", "key", "fresh", "find", "scope", "strength", "on", "name", "sentence")]
-    names = [name for name in parts if name not in ("poll", "insert", "copy", "copy_report", "close_report", "make")]
-    outputs = [parts[name] for name in names]
-    wiring = Wiring(gr)
-
-    def on(event: Callable[..., Any], act: Callable[[Asked], Changes], line: str, **more: Any) -> Any:
-        def act_on(*sent: Any) -> list[Any]:
-            asked = replace(Asked(*sent[: len(inputs)]), values=sent[len(inputs) :])
-            changes = answer(act, asked, line)
-            return [gr.update(**changes.get(name, {})) for name in names]
-
-        # Without the queue: these take milliseconds, and must not wait behind a story that is being written.
-        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private, **more}
-        return event(act_on, [*inputs, *context], outputs, **how)
-
-    def script(event: Callable[..., Any], code: str, *takes: str, gives: Sequence[str] = ()) -> None:
-        wiring.script(event, code, [parts[name] for name in takes], [parts[name] for name in gives])
-
-    polled = on(parts["poll"].click, panel.poll, "health")
+def _events(acts: Acts, panel: Panel, keeping: Keeping) -> None:
+    parts, on, script = acts.parts, acts.on, acts.script
+    polled = on(parts["poll"].click, keeping.poll, "health")
     script(polled.success, "() => { window.softPrompts?.answered(); return []; }")
     # The last of several quick choices counts, also while the first is being answered.
     # Not `input`: gradio 6 fires that for keys only, not for a script or for what is pasted.

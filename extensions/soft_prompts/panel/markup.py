@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..hosts.protocol import Health, Request, Row, Use, Verdict
+from .finding import INERT as INERT
+from .finding import found
 
 Kind = Literal["good", "fair", "bad", "idle"]
 """Which colour."""
@@ -39,8 +41,8 @@ STATES: dict[str, tuple[Kind, str]] = {
     "ready": ("good", "✓"), "waiting": ("idle", "…"), "off": ("idle", ""), "cannot": ("bad", "!"),
 }  # fmt: skip
 MARKS: dict[Kind, str] = {"good": "✓", "fair": "!", "bad": "!", "idle": "○"}
-INERT = ("unreadable", "shadowed", "missing")
-"""Verdicts whose tag nobody should type."""
+METHODS = {"text": "a text, untrained", "finetune": "training on texts", "distill": "squeezing a text"}
+"""How it was made, in words."""
 AILING = ("unreadable", "missing", "long")
 """Verdicts about which the writer can do something."""
 MOST_NAMED = 5
@@ -51,13 +53,17 @@ JOINERS = "\u200c\u200d"
 """Without width, and part of words in Persian, in India, and of emoji."""
 
 
-def words(text: str) -> str:
-    """Untrusted text for HTML: escaped, and characters that steer (bidi, control, half pairs) shown, not obeyed."""
-    shown = (
+def shown(text: str) -> str:
+    """Untrusted text: characters that steer (bidi, control, half pairs) shown, not obeyed."""
+    return "".join(
         each if each.isprintable() or each in JOINERS else " " if each in "\r\n\t" else f"\\u{ord(each):04x}"
         for each in text
     )
-    return html.escape("".join(shown), quote=True)
+
+
+def words(text: str) -> str:
+    """Untrusted text for HTML: escaped, and with nothing in it that steers."""
+    return html.escape(shown(text), quote=True)
 
 
 def key(row: Row) -> str:
@@ -94,31 +100,32 @@ def count(rows: Sequence[Row], folder: str, others: Sequence[str] = ()) -> str:
     return f'<h3 class="sp-title">Library<small>{aside}</small></h3>{_others(others)}'
 
 
-def library(rows: Sequence[Row], folder: str, find: str = "") -> str:
+def library(rows: Sequence[Row], folder: str, find: str = "", order: str = "name", place: str = "") -> str:
     """One button per row, told apart by `data-key`; which one is chosen is marked by the page itself."""
     if not rows:
         return _empty(folder)
-    found = sorted((row for row in rows if _matches(row, find)), key=lambda row: row.verdict in INERT)
-    items = "".join(f"<li>{_row(row)}</li>" for row in found[:LONGEST])
-    if not found:
+    listed = found(rows, find, order, place)
+    items = "".join(f"<li>{_row(row)}</li>" for row in listed[:LONGEST])
+    if not listed:
         items = f'<li class="sp-none">Nothing here is called “{words(find)}”.</li>'
-    if len(found) > LONGEST:
-        items += f'<li class="sp-none">{len(found) - LONGEST:,} more: type a part of the name above.</li>'
+    if len(listed) > LONGEST:
+        items += f'<li class="sp-none">{len(listed) - LONGEST:,} more: type a part of the name above.</li>'
     many = " sp-many" if len(rows) >= FIND_FROM else ""
-    return f'<ul class="sp-rows{many}">{items}</ul>'
+    parted = " sp-parted" if any("/" in row.file for row in rows) else ""
+    return f'<ul class="sp-rows{many}{parted}">{items}</ul>'
 
 
 def details(row: Row) -> str:
     """The chosen row in full."""
-    pinned = f"pinned {row.pinned}" if row.pinned and row.verdict != "missing" else ""
     lines = [f"<p>{words(each)}</p>" for each in (row.description, row.reason) if each]
-    facts = [_tokens(row.tokens), f"file {row.file}" if row.file else "", pinned]
-    small = " · ".join(words(each) for each in facts if each)
-    inert = " sp-inert" if row.verdict in INERT else ""
+    kinds = [name for name, so in (("inert", row.verdict in INERT), ("gone", not row.file)) if so]
+    native = _yes(row.file.lower().endswith(".safetensors"))
+    facts = "".join(f"<div><dt>{name}</dt><dd>{words(value)}</dd></div>" for name, value in _facts(row) if value)
     return (
-        f'<div class="sp-chosen{inert}" data-key="{key(row)}" data-pinned="{_yes(bool(row.pinned))}">'
+        f'<div class="{" ".join(["sp-chosen", *(f"sp-{each}" for each in kinds)])}" data-key="{key(row)}" '
+        f'data-pinned="{_yes(bool(row.pinned))}" data-native="{native}">'
         f'<div class="sp-name">{words(row.name)}{_verdict(row)}</div>'
-        f'{"".join(lines)}<p class="sp-small">{small}</p></div>'
+        f'{"".join(lines)}<dl class="sp-facts">{facts}</dl></div>'
     )
 
 
@@ -143,9 +150,31 @@ def said(text: str, kind: Kind = "good") -> str:
     return f'<div class="sp-said" role="{role}">{dot}<span>{words(text)}</span></div>' if text else ""
 
 
-def _matches(row: Row, find: str) -> bool:
-    within = f"{row.name}\n{row.file}\n{row.description}\n{row.reason}".casefold()
-    return all(word in within for word in find.casefold().split())
+def _facts(row: Row) -> list[tuple[str, str]]:
+    """(what it is called, what it is) of all that is known of a file."""
+    return [
+        ("Cost", _tokens(row.tokens)),
+        ("Made for", row.model),
+        ("Made by", METHODS.get(row.method, row.method)),
+        ("Test", f"{_arrow(row.score)} nats per token on text that its training never saw" if row.score else ""),
+        ("Author", row.author),
+        ("Changed", time.strftime("%d %B %Y, %H:%M", time.localtime(row.changed)) if row.changed else ""),
+        ("Pinned", row.pinned if row.verdict != "missing" else ""),
+        ("File", row.file),
+    ]
+
+
+def _brief(row: Row) -> str:
+    """What else a row says of its file, in one line."""
+    made = f"for {row.model}" if row.model else ""
+    tested = f"test {_arrow(row.score)}" if row.score else ""
+    parts = made, METHODS.get(row.method, row.method), tested, f"by {row.author}" if row.author else ""
+    line = " · ".join(words(each) for each in parts if each)
+    return f'<span class="sp-brief">{line}</span>' if line else ""
+
+
+def _arrow(score: str) -> str:
+    return score.replace("->", "→")
 
 
 def _row(row: Row) -> str:
@@ -155,7 +184,7 @@ def _row(row: Row) -> str:
         f'<button type="button" class="sp-row" data-key="{key(row)}" data-ailing="{_yes(row.verdict in AILING)}">'
         f'<span class="sp-head"><span class="sp-tag">{_tag(row)}</span>{pinned}</span>'
         f'<span class="sp-tokens">{words(_tokens(row.tokens))}</span>{_verdict(row)}'
-        f'<span class="sp-about">{words(about)}</span></button>'
+        f'<span class="sp-about">{words(about)}</span>{_brief(row)}</button>'
     )
 
 
@@ -215,8 +244,8 @@ def _others(names: Sequence[str]) -> str:
 def _empty(folder: str) -> str:
     return (
         '<div class="sp-empty"><p><b>No soft prompts yet.</b> Two ways to begin:</p><ol>'
-        f"<li>Drop a file (<code>.safetensors</code>, or a <code>.txt</code>) into <code>{words(folder)}</code>. "
-        "It appears here by itself.</li>"
+        "<li>Drop a file (<code>.safetensors</code>, or a <code>.txt</code>) on this page, or put it into "
+        f"<code>{words(folder)}</code> yourself: it appears here.</li>"
         "<li>Or make one from a sentence, below.</li></ol>"
         "<p>Then write its tag, for instance <code>&lt;&lt;sp:noir&gt;&gt;</code>, anywhere in your text.</p></div>"
     )

@@ -196,10 +196,6 @@ class Alone:
                 for show in self._shows:
                     show(f"{use.tag}: {self._catalogue.words(use.problem)}")
 
-    def bake(self, name: str) -> Row:
-        """A text's vectors on the model, as a file beside it."""
-        return self._catalogue.bake(name, self._model.there().baked)
-
     def resembles(self, name: str) -> Sequence[str]:
         """For each vector the token it is nearest to; raises SoftPromptError for what does not fit."""
         return self._model.there().resembles(tag_for(name))

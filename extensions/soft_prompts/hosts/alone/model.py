@@ -14,7 +14,6 @@ from ...errors import SoftPromptError
 from ...fingerprint import Described, Fit
 from ...library import Library
 from ...prompt import SoftPrompt, TextPrompt
-from ...prompt import SoftPrompt, TextPrompt
 from ...slots import Slot
 from ...tags import Tag
 from .turns import Turns
@@ -54,10 +53,6 @@ class Served:
         from ..hf.neighbours import nearest
 
         return nearest(self.attached.model, self.attached.tokenizer, self.place(tag).vectors)
-
-    def baked(self, prompt: TextPrompt) -> SoftPrompt:
-        """The vectors that a text has on this model."""
-        return SoftPrompt.from_text(prompt.text, self.attached.model, self.attached.tokenizer, name=prompt.name)
 
     def baked(self, prompt: TextPrompt) -> SoftPrompt:
         """The vectors that a text has on this model."""

@@ -48,4 +48,5 @@ def baked(model: GgufModel, prompt: TextPrompt, ids: Sequence[int]) -> SoftPromp
 def _pointing(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The rows at length 1; those of padding stay at 0."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, np.float32(1))
+    pointing: NDArray[np.float32] = rows / np.where(lengths > 0, lengths, np.float32(1))
+    return pointing

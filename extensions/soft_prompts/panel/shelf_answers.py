@@ -1,0 +1,190 @@
+"""`Keeping(panel).rename(asked)`: what is answered when files are changed, brought or asked about; no gradio."""
+
+from __future__ import annotations
+
+import atexit
+import secrets
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..arrival import Arrival
+from ..errors import SoftPromptError
+from ..hosts.protocol import Row
+from ..tags import tag_for
+from . import markup, shelf_markup
+from .allowed import is_text
+from .answers import Asked, Changes, Panel, line, silence
+
+MOST_OFFERS = 32
+"""Uploads that wait for an answer, of all pages together."""
+LINE = 24
+"""Tokens of a line that is shown."""
+NOTHING: Changes = {"offer": {"value": ""}, "offered": {"value": ""}, "keep_as": {"value": ""}}
+
+
+class Keeping:
+    """The files behind the list. Uploads are remembered here: a page that named their place could name any other."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.host = panel.host
+        self._offers: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._parcels = ""
+
+    def poll(self, asked: Asked) -> Changes:
+        """Everything, where anything has changed, the trash as well."""
+        changes = self.panel.poll(asked)
+        return {**changes, **self._trash()} if changes else {}
+
+    # ---- the chosen file
+
+    def rename(self, asked: Asked) -> Changes:
+        """Under another name, and pinned under that one as it was under the old one."""
+        self.panel.check_free()
+        row, name = self.panel.row(asked), asked.title.strip()
+        if name == row.name:
+            raise SoftPromptError("That is its name already: type another one, then press “Rename”.")
+        file = self.host.shelf.rename(row.file, name)
+        self._pins_follow(asked, row.name, name)
+        return self._show(asked, file, f"It is {tag_for(name)} now. Texts that say {row.tag} no longer find it.")
+
+    def _pins_follow(self, asked: Asked, old: str, new: str) -> None:
+        if any(row.name == old and row.usable for row in self.host.rows()):
+            return  # another file has the name, and the pins
+        for scope in self.host.scopes(*asked.values):
+            for pin in [pin for pin in self.host.pins(scope.key) if pin.name == old]:
+                self.host.pin(scope.key, new, pin.strength)
+                self.host.unpin(scope.key, old)
+
+    def describe(self, asked: Asked) -> Changes:
+        """What the file says of itself."""
+        self.panel.check_free()
+        row = self.panel.row(asked)
+        self.host.shelf.describe(row.file, description=asked.description.strip(), author=asked.author.strip())
+        return self._show(asked, row.file, "The file says so now. Its vectors are as they were.")
+
+    def duplicate(self, asked: Asked) -> Changes:
+        """Once more, under the next free name."""
+        self.panel.check_free()
+        file = self.host.shelf.duplicate(self.panel.row(asked).file)
+        return self._show(asked, file, "This is the copy.")
+
+    def convert(self, asked: Asked) -> Changes:
+        """A text as its vectors on the loaded model, beside it; another tool's file as one of ours."""
+        self.panel.check_free()
+        row = self.panel.row(asked)
+        if is_text(row):
+            file = self.host.bake(row.name).file
+            return self._show(asked, file, "This file holds the text's vectors, for the loaded model alone.")
+        file = self.host.shelf.convert(row.file)
+        return self._show(asked, file, f"This file can be described, too. {row.file} lies in the trash.")
+
+    def discard(self, asked: Asked) -> Changes:
+        """Into the trash; the way back stands beside what is said of it."""
+        self.panel.check_free()
+        row = self.panel.row(asked)
+        gone = self.host.shelf.discard(row.file)
+        none: Changes = {"key": {"value": ""}, "fresh": {"value": ""}}
+        changes = self.panel.choose(replace(asked, key="", fresh=""))
+        binned = line(f"{row.file} lies in the trash.")
+        return {**changes, **silence(), **none, **self._trash(), "undo": {"value": gone.key}, "binned": binned}
+
+    def undo(self, asked: Asked) -> Changes:
+        """What was just deleted, where it lay."""
+        return self._back(asked, asked.undo)
+
+    def put_back(self, asked: Asked) -> Changes:
+        """Something out of the trash, where it lay."""
+        return {**self._back(asked, asked.bin), "bin": {"value": ""}} if asked.bin else {}
+
+    def _back(self, asked: Asked, key: str) -> Changes:
+        self.panel.check_free()
+        return self._show(asked, self.host.shelf.restore(key), "It is back where it was.")
+
+    def download(self, asked: Asked) -> Changes:
+        """A copy where the page may fetch it from: a library may lie where gradio gives nothing out."""
+        path = self.host.shelf.path(self.panel.row(asked).file)
+        try:
+            copied = shutil.copy(path, tempfile.mkdtemp(dir=self._parcel_folder()))
+        except OSError as problem:
+            raise SoftPromptError(f"{path.name} cannot be copied for you: {problem.strerror or problem}") from None
+        return {**silence(), "parcel": {"value": str(copied)}}
+
+    def _parcel_folder(self) -> str:
+        if not self._parcels:
+            self._parcels = tempfile.mkdtemp(prefix="soft-prompts-")
+            atexit.register(shutil.rmtree, self._parcels, ignore_errors=True)
+        return self._parcels
+
+    # ---- what is brought
+
+    def offer(self, asked: Asked, path: str | None, called: str) -> Changes:
+        """An upload, shown before it is kept."""
+        self.panel.check_free()
+        if not path:
+            return {}
+        called = called or Path(path).name
+        found = self.host.shelf.look(path, called)
+        key = secrets.token_hex(8)
+        self._offers[key] = (str(path), called)
+        while len(self._offers) > MOST_OFFERS:
+            self._offers.popitem(last=False)
+        return {**silence(), **self._offered(found), "offer": {"value": key}}
+
+    def _offered(self, found: Arrival) -> Changes:
+        free = "" if found.problem else self.host.shelf.free_name(found)
+        return {
+            "offered": {"value": shelf_markup.offer(found, found.name if free != found.name else "")},
+            "keep_as": {"value": free},
+            "keep": {"interactive": not found.problem},
+            "refuse": {"value": "Close" if found.problem else "No"},
+        }
+
+    def keep(self, asked: Asked) -> Changes:
+        """The upload that is shown, under the name that stands there."""
+        self.panel.check_free()
+        if asked.offer not in self._offers:
+            raise SoftPromptError("This upload is no longer here: add the file once more.")
+        path, called = self._offers[asked.offer]
+        file = self.host.shelf.take(path, called, asked.keep_as.strip())
+        self._offers.pop(asked.offer, None)
+        return {**self._show(asked, file, "It is in the library."), **NOTHING}
+
+    def refuse(self, asked: Asked) -> Changes:
+        """It is not kept."""
+        self._offers.pop(asked.offer, None)
+        return {**silence(), **NOTHING}
+
+    # ---- what the model is asked
+
+    def resembles(self, asked: Asked) -> Changes:
+        """The nearest word of each vector."""
+        near = self.host.resembles(self.panel.row(asked).name)
+        return {"like": {"value": shelf_markup.vectors(near)}}
+
+    def lines(self, asked: Asked) -> Iterator[Changes]:
+        """One beginning gone on with twice, as it is written."""
+        row, tries = self.panel.row(asked), self.host.tries
+        if tries.reason:
+            raise SoftPromptError(tries.reason)
+        tag = str(tag_for(row.name, 1.0 if asked.strength is None else float(asked.strength)))
+        texts = ["", ""]
+        pieces = tries.write(f"{tag}{asked.opening}", asked.opening, tokens=LINE)
+        for column, piece in pieces:
+            texts[column] += piece.text
+            yield {"lines": {"value": shelf_markup.lines(asked.opening, tag, *texts)}}
+
+    # ---- what all of them say
+
+    def _show(self, asked: Asked, file: str, words: str) -> Changes:
+        """The file is the chosen one, and this is said of it."""
+        row = next((each for each in self.host.rows() if each.file == file), None)
+        key = markup.key(row or Row("", file, 0, "unreadable"))
+        return {**self.panel.show(asked, key), **self._trash(), "filed": line(words)}
+
+    def _trash(self) -> Changes:
+        return {"trash": {"value": shelf_markup.trash(self.host.shelf.discarded())}}
