@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from ..hosts.protocol import Host, Writes
-from . import sheet
+from . import sheet, writing
 from .library import LibrarySection
 from .parts import Section, Wiring, asset
 
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 def css(more: Sequence[Section] = ()) -> str:
     """`custom_css = panel.css`: the panel's look, for the page's head; more: sections beside our own."""
-    return "\n".join([asset(__package__, "page/common.css"), *(each.css for each in _sections(more))])
+    return "\n".join([asset(__package__, "page/common.css"), writing.css(), *(each.css for each in _sections(more))])
 
 
 def js(more: Sequence[Section] = ()) -> str:
     """`custom_js = panel.js`: statements to run once in the page, after it has loaded."""
-    return "\n".join([asset(__package__, "page/common.js"), *(each.js for each in _sections(more))])
+    return "\n".join([asset(__package__, "page/common.js"), writing.js(), *(each.js for each in _sections(more))])
 
 
 def toast(message: str) -> None:
@@ -51,10 +51,12 @@ def build(host: Host, more: Sequence[Section] = ()) -> None:
     import gradio as gr
 
     wiring = Wiring(gr)
-    with gr.Column(elem_id="soft-prompts"), gr.Tabs(elem_id="sp-tabs"):
-        for section in _sections(more):
-            with wiring.tab(section.title, f"sp-{section.key}"):
-                section.build(gr, host)
+    with gr.Column(elem_id="soft-prompts"):
+        writing.build(gr, host)
+        with gr.Tabs(elem_id="sp-tabs"):
+            for section in _sections(more):
+                with wiring.tab(section.title, f"sp-{section.key}"):
+                    section.build(gr, host)
     host.on_warning(toast)
 
 
