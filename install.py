@@ -8,6 +8,8 @@ Standard library only. Nothing outside the environment is changed; delete its fo
 `python install.py train finetune neuromancer.txt --model MODEL` trains a soft prompt in that environment, for a Python
 that has no torch, as that of a portable webui. It asks before it downloads, and takes what `soft-prompts train` takes.
 
+`python install.py ui` shows all of it in a browser, on a tiny storyteller or another --model, in the same environment.
+
 `python install.py webui FOLDER` installs the extension into the text-generation-webui in that folder, needs no
 environment of ours, and is taken back with --uninstall. `python install.py webui --help` says the rest.
 """
@@ -38,13 +40,15 @@ if sys.version_info < (3, 10):  # noqa: UP036 - an older Python shall say this, 
     )
 
 ROOT = Path(__file__).resolve().parent
-FOLDERS = {"newest": ".venv", "host": ".venv-host", "none": ".venv-none"}  # constraints -> environment
+# constraints -> environment
+FOLDERS = {"newest": ".venv", "host": ".venv-host", "gradio4": ".venv-gradio4", "none": ".venv-none"}
 TRAINING = ("train", "gguf")
 EXTRAS = (*TRAINING, "dev")
-COMMANDS = ("demo", "test", "train", "webui")
+OWN = {"train": TRAINING, "ui": (*TRAINING, "ui")}  # commands that ask before they download -> what they need
+COMMANDS = ("demo", "test", "train", "ui", "webui")
 # For tests, which use it where it is. The host pins a build of gradio of its own, which comes from no index, and no
 # other one goes with its pins.
-MORE = {"newest": "browser", "host": "", "none": "browser"}  # constraints -> one more extra
+MORE = {"newest": "browser", "host": "", "gradio4": "browser", "none": "browser"}  # constraints -> one more extra
 STAMP = "soft-prompts.json"
 LOG = "install.log"
 
@@ -67,7 +71,8 @@ GUIDE = """Soft prompts: type one of these lines, in this folder.
 
   python install.py webui /path/to/textgen                put soft prompts into your text-generation-webui
   python install.py webui /path/to/textgen --uninstall    take them out again
-  python install.py demo                                  see what a soft prompt does, without a webui
+  python install.py ui                                    all of it in a browser, without a webui
+  python install.py demo                                  see what a soft prompt does, in a few minutes
   python install.py train --help                          make a soft prompt, in an environment of its own
   python install.py test                                  run the tests, for those who change something here
 
@@ -148,13 +153,19 @@ def stamp_for(constraints: Path, extras: tuple[str, ...] = EXTRAS) -> dict[str, 
     return {"checkout": str(ROOT), "constraints": constraints.name, "hash": digest, "extras": sorted(extras)}
 
 
-def is_finished(venv: Path, stamp: dict[str, Any]) -> bool:
+def extras_of(venv: Path, stamp: dict[str, Any]) -> set[str] | None:
+    """What an environment was finished with; None where it was not, or with other versions than the stamp's."""
     try:
         done = json.loads((venv / STAMP).read_text("utf-8"))
-        enough = set(stamp["extras"]) <= set(done["extras"])
-        return enough and python_of(venv).exists() and {**done, "extras": stamp["extras"]} == stamp
+        same = python_of(venv).exists() and {**done, "extras": stamp["extras"]} == stamp
+        return set(done["extras"]) if same else None
     except (OSError, ValueError, TypeError, KeyError):
-        return False
+        return None
+
+
+def is_finished(venv: Path, stamp: dict[str, Any]) -> bool:
+    done = extras_of(venv, stamp)
+    return done is not None and done >= set(stamp["extras"])
 
 
 # ---- steps, and what they say
@@ -263,7 +274,9 @@ def set_up(venv: Path, constraints: Path, extras: tuple[str, ...] = EXTRAS) -> P
     allowed = pins(venv, constraints, has["found"]["torch"])
     step("transformers and the rest", [*pip, "-c", str(allowed), "-e", f".[{','.join(extras)}]"], venv / LOG)
     Path(has["site"], "soft_prompts_first.pth").write_text(FIRST, "utf-8")
-    (venv / STAMP).write_text(json.dumps(stamp), "utf-8")
+    # One command adds to what another has set up.
+    added = sorted({*stamp["extras"], *(extras_of(venv, stamp) or ())})
+    (venv / STAMP).write_text(json.dumps({**stamp, "extras": added}), "utf-8")
     return python
 
 
@@ -274,9 +287,8 @@ def command_for(what: str, python: Path, rest: list[str]) -> list[str]:
     """-I keeps the current folder off sys.path, where our `extensions` and `trainer` would answer to these names."""
     if what == "test":
         return [str(python), "-I", "-m", "pytest", *rest]
-    if what == "train":
-        return [str(python), "-I", "-X", "utf8", "-m", "soft_prompts.trainer", *rest]
-    return [str(python), "-I", "-X", "utf8", "-m", "soft_prompts.demo", *rest]
+    module = {"train": ["soft_prompts.trainer"], "ui": ["soft_prompts.cli", "ui"], "demo": ["soft_prompts.demo"]}[what]
+    return [str(python), "-I", "-X", "utf8", "-m", *module, *rest]
 
 
 def run(command: list[str], here: bool = False) -> int:
@@ -289,25 +301,26 @@ def run(command: list[str], here: bool = False) -> int:
             return child.wait()  # it was interrupted as well, and has something to say
 
 
-def train(words: list[str]) -> int:
-    """A training, in an environment that is made for it once the user has agreed."""
+def own(what: str, words: list[str]) -> int:
+    """A training, or the tab, in an environment that is made for it once the user has agreed."""
     venv, constraints = Path(ROOT, FOLDERS["newest"]), ROOT / "constraints" / "newest.txt"
     words, agreed = [word for word in words if word != "--yes"], "--yes" in words
-    if serves(Path(sys.executable), TRAINING):
+    if serves(Path(sys.executable), OWN[what]):
         python = Path(sys.executable)
-    elif is_finished(venv, stamp_for(constraints, TRAINING)) or agreed or agrees(venv):
-        python = set_up(venv, constraints, TRAINING)
+    elif is_finished(venv, stamp_for(constraints, OWN[what])) or agreed or agrees(what, venv):
+        python = set_up(venv, constraints, OWN[what])
     else:
         raise Failure("Nothing was changed. With --yes behind the line it is not asked.")
-    library = ROOT.parent.parent / "soft_prompts"
+    library, option = ROOT.parent.parent / "soft_prompts", "--output" if what == "train" else "--folder"
     # The checkout is the extension of a webui: what is made belongs where its tags are looked for.
-    inside = ROOT.parent.name == "extensions" and library.is_dir() and "--output" not in words and "--help" not in words
-    return run(command_for("train", python, [*words, *(["--output", str(library)] if inside else [])]), True)
+    inside = ROOT.parent.name == "extensions" and library.is_dir() and option not in words and "--help" not in words
+    return run(command_for(what, python, [*words, *([option, str(library)] if inside else [])]), True)
 
 
-def agrees(venv: Path) -> bool:
+def agrees(what: str, venv: Path) -> bool:
+    needs = {"train": "Training needs torch and transformers", "ui": "The tab needs torch, transformers and gradio"}
     print(
-        f"Training needs torch and transformers, which this Python does not have. They would go into the folder\n"
+        f"{needs[what]}, which this Python does not have. They would go into the folder\n"
         f"  {venv}\n"
         "alone: a download of about 0.5 GB, or 3 GB on Linux, whose torch brings CUDA; 2 to 8 GB of disk.\n"
         "Delete the folder, and all of it is gone."
@@ -353,8 +366,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["webui"]:
         return webui(words[1:])
-    if words[:1] == ["train"]:
-        return guarded(lambda: train(words[1:]))
+    if words[:1] and words[0] in OWN:
+        return guarded(lambda: own(words[0], words[1:]))
     problem = misunderstood(words)
     if problem:
         print(problem, file=sys.stderr)

@@ -301,6 +301,38 @@ def test_a_training_asks_before_it_downloads(
     assert install.main([*words, "--yes"]) == 0 and "--yes" not in world.commands[-1]
 
 
+def test_the_tab_is_added_to_what_is_there(
+    install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(install, "FOLDERS", {**install.FOLDERS, "newest": str(tmp_path / "v")})
+    monkeypatch.setattr("builtins.input", lambda words: "y")
+    assert install.main(["train", "--yes"]) == 0 and any(".[train,gguf]" in each for each in world.commands)
+    touch_python(install, tmp_path / "v")
+    assert install.main(["ui", "--no-browser"]) == 0
+    assert "torch, transformers and gradio" in capsys.readouterr().out
+    assert any(".[train,gguf,ui]" in each for each in world.commands)
+    python = str(install.python_of(tmp_path / "v"))
+    assert world.commands[-1] == [python, "-I", "-X", "utf8", "-m", "soft_prompts.cli", "ui", "--no-browser"]
+    install.main(["demo", "--venv", str(tmp_path / "v")])
+    world.commands.clear()
+    for words in (["ui"], ["train"], ["demo", "--venv", str(tmp_path / "v")]):
+        assert install.main(words) == 0
+    assert len(world.commands) == 3, "what one has set up, the others do not take away"
+
+
+def test_the_tab_in_the_webuis_extension_shows_the_webuis_library(
+    install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, library = tmp_path / "user_data" / "extensions" / "soft_prompts", tmp_path / "user_data" / "soft_prompts"
+    (root / "constraints").mkdir(parents=True)
+    library.mkdir()
+    for name in ("pyproject.toml", "requirements.txt", "install.py", "constraints/newest.txt"):
+        (root / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
+    monkeypatch.setattr(install, "ROOT", root)
+    install.main(["ui", "--yes"])
+    assert world.commands[-1][-2:] == ["--folder", str(library)]
+
+
 def test_a_training_in_the_webuis_extension_writes_where_tags_are_looked_for(
     install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
