@@ -254,7 +254,7 @@ WRONG = [
     ("", "it is empty"),
     ("[]", "its list is empty"),
     ("7", "it is no list, but a number"),
-    ('{"entries": {}, "name": "x"}', "it is an object with 'entries' (an object), 'name' (a text); what is read: {"),
+    ('{"entries": {}, "name": "x"}', "it is a SillyTavern World Info, and nothing in it can be used"),
     ('[{"text": "a"}, "b"]', "item 2: it is the text 'b'; what is read: "),
     ('[{"text": null}]', "item 1: it is an object with 'text' (null)"),
     ('[{"call": " a", "response": " b"}]', "which world info is trained with"),

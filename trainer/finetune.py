@@ -25,6 +25,7 @@ class FinetuneLesson(Lesson):
         super().__init__(reader)
         parts = corpus.parts()
         self.digest = corpus.digest
+        self.notes = corpus.notes
         self._parts = [reader.seams.inner(part) for part in (parts.train, parts.validation, parts.test)]
         self._bytes = len(parts.test.encode("utf-8", "surrogatepass"))
         self.words = self._parts[0]

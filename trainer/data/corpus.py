@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import texts
 
@@ -22,9 +22,13 @@ class Parts:
 
 @dataclass(frozen=True)
 class Corpus:
-    """`Corpus(text)` or `Corpus.read(path)`; a line of `***` or the asterism ends a story."""
+    """`Corpus(text)` or `Corpus.read(path)`; a line of `***` or the asterism ends a story.
+
+    notes: what the writer should know of the files, such as entries that were left out.
+    """
 
     text: str
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Corpus:
@@ -33,8 +37,10 @@ class Corpus:
         Plain text (`.txt`, `.md`) stands as it is. In a folder all such files and datasets are read, in their order;
         hidden ones, links and reports of trainings are passed over. Datasets are `.json` or `.jsonl` as the webui
         trains with; see `datasets.py`. Each file and each item of a dataset is a story of its own.
+        Of a character or a story of another tool (`books/`), what is written in their manner is read.
         """
-        return cls("\n***\n".join(texts.read(path, *more)))
+        found, notes = texts.read(path, *more)
+        return cls("\n***\n".join(found), notes)
 
     @property
     def stories(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ...errors import InvalidFile
 from . import pairs as files
+from . import writers
 from .pairs import Item, Pair, key
 
 _ENOUGH_CALLS = 6
@@ -56,8 +57,10 @@ class Facts:
         JSON, or JSONL with an object on each line. `response` may be a list of several answers. Items with
         `"held_out": true` are asked but not trained on, and so are all of a second file. A call that is trained on
         cannot be held out, too: what a writer wants to be learnt goes first, and a note says so.
+
+        A lorebook or a character of another tool (`books/`) is taken as it is: pairs are drafted from what it says.
         """
-        given = files.read(path)
+        given, drafted = writers.items(path)
         train, notes = files.tidy(each for each in given if not each.held_out)
         if not train:
             raise InvalidFile(f"{path}: all its items are held out; at least one must be there to learn from")
@@ -66,7 +69,7 @@ class Facts:
         if held_out is not None:
             extra, more = _untaught(train, files.read(held_out), "held-out item")
             asked, notes = asked + extra, notes + more
-        return cls(_pairs(train), _pairs(asked), notes)
+        return cls(_pairs(train), _pairs(asked), (*drafted, *notes))
 
     @property
     def facts(self) -> tuple[Fact, ...]:

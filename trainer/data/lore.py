@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from . import drafts, texts, writers
 from . import pairs as files
 from .corpus import Corpus
 from .facts import digest
@@ -15,7 +16,7 @@ from .pairs import Pair
 class Lore:
     """`Lore(text)` or `Lore.read(path)`; questions are asked for the report and never trained on.
 
-    notes: what the writer should know of the questions.
+    notes: what the writer should know of the files.
     """
 
     text: str
@@ -31,11 +32,14 @@ class Lore:
     ) -> Lore:
         """The text of all that `Corpus.read` reads, without the lines of `***`; raises InvalidFile.
 
-        `questions` is a file of calls and responses, like that of `Facts.read`.
+        `questions` is a file of calls and responses, like that of `Facts.read`. Of a lorebook or a character of another
+        tool (`books/`) the text is what its entries say, and as questions what is drafted from them.
         """
-        text = "\n\n".join(Corpus.read(path, *more).stories)
-        items, notes = files.tidy(files.read(questions) if questions is not None else [], "question")
-        return cls(text, tuple(item.pair for item in items), notes)
+        found, skipped = texts.read(path, *more, of=drafts.lore)
+        text = "\n\n".join(Corpus("\n***\n".join(found)).stories)
+        asked, drafted = writers.items(questions) if questions is not None else ([], ())
+        items, notes = files.tidy(asked, "question")
+        return cls(text, tuple(item.pair for item in items), (*skipped, *drafted, *notes))
 
     @property
     def digest(self) -> str:

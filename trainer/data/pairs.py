@@ -14,8 +14,8 @@ from . import reading
 SHAPE = '[{"call": " Emma wears", "response": " a black suit"}]'
 _END_MARKS = " .!?…:;,。！？、"  # noqa: RUF001
 _BOOK = (
-    "it is a lorebook, whose entries are texts and no calls: save these texts in a file, and type "
-    "`soft-prompts train distill FILE`"
+    "it is a lorebook, whose entries are texts and no calls: `soft-prompts import FILE` writes calls and responses "
+    "from them to another file"
 )
 _LISTED = 6
 """Numbers of items that a note names; the rest is counted."""

@@ -60,12 +60,17 @@ def decode(data: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def document(text: str) -> Any:
+    """The value of a JSON text; raises InvalidFile with the bare fact."""
+    _check_brackets(text)
+    return _json(text)
+
+
 def items(text: str) -> list[Any]:
     """The items of a JSON list, or one from each line (JSONL); an object that stands alone is one item."""
     if not text.strip():
         raise InvalidFile("it is empty")
-    if sum(map(text.count, "[{")) > MOST_BRACKETS:
-        raise InvalidFile(f"it holds more than the {MOST_BRACKETS:,} brackets that are read: take a part of it")
+    _check_brackets(text)
     try:
         value = _json(text)
     except InvalidFile:
@@ -113,6 +118,11 @@ def _bytes(path: Path) -> bytes:
     if len(data) > LARGEST:
         raise InvalidFile(f"it is larger than the {LARGEST:,} bytes that are read: take a part of it")
     return data
+
+
+def _check_brackets(text: str) -> None:
+    if sum(map(text.count, "[{")) > MOST_BRACKETS:
+        raise InvalidFile(f"it holds more than the {MOST_BRACKETS:,} brackets that are read: take a part of it")
 
 
 def _unmarked(data: bytes) -> str:

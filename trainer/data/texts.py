@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ...errors import InvalidFile
-from . import reading
+from . import drafts, reading, writers
 from .datasets import story
 from .reading import decode, items
 
@@ -22,9 +22,15 @@ BREAK = re.compile(r"^[ \t]*(?:\*{3,}|(?:\* ){2,}\*|⁂)[ \t]*$", re.MULTILINE)
 _NUMBER = re.compile(r"(\d+)")
 
 
-def read(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> list[str]:
-    """The texts, blank ones left out, and what is named twice only once; raises InvalidFile where a path has none."""
+def read(
+    path: str | os.PathLike[str], *more: str | os.PathLike[str], of: writers.Of = drafts.stories
+) -> tuple[list[str], tuple[str, ...]]:
+    """(texts, notes), blank ones left out, and what is named twice only once; raises InvalidFile where a path has none.
+
+    of: which texts of another tool's lorebook or character are wanted; what is skipped of it is said in the notes.
+    """
     found: list[str] = []
+    notes: list[str] = []
     known: set[str] = set()
     size = 0
     for each in (path, *more):
@@ -32,14 +38,16 @@ def read(path: str | os.PathLike[str], *more: str | os.PathLike[str]) -> list[st
         known.update(map(_real, new))
         texts: list[str] = []
         for file in new:
-            texts += filter(_spoken, reading.read(file, _parser(file)))
+            these, those = reading.read(file, partial(_parsed, ending=file.suffix.lower(), of=of))
+            texts += filter(_spoken, these)
+            notes += [f"{file.name}: {note}" for note in those]
             if size + sum(map(len, texts)) > reading.LARGEST:
                 raise InvalidFile(f"{file}: with it, it is more than {reading.LARGEST:,} characters: take a part")
         if new and not texts:
             raise InvalidFile(f"{each}: it holds no text, but blank lines at most; check that it was saved")
         found += texts
         size += sum(map(len, texts))
-    return found
+    return found, tuple(notes)
 
 
 def parse(data: bytes) -> list[str]:
@@ -58,8 +66,9 @@ def parse_dataset(data: bytes) -> list[str]:
     return texts
 
 
-def _parser(file: Path) -> Callable[[bytes], list[str]]:
-    return parse_dataset if file.suffix.lower() in DATASETS else parse
+def _parsed(data: bytes, ending: str, of: writers.Of) -> tuple[list[str], tuple[str, ...]]:
+    made = writers.texts(data, ending, of)
+    return made or ((parse_dataset if ending in DATASETS else parse)(data), ())
 
 
 def _spoken(text: str) -> bool:
