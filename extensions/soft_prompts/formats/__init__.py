@@ -24,6 +24,8 @@ __all__ = [
     "READABLE",
     "WRITABLE",
     "Kind",
+    "adapter_files",
+    "check_adapter",
     "is_adapter",
     "kind_of",
     "load",
@@ -68,8 +70,9 @@ def load_any(path: Path, name: str) -> Prompt:
     """The SoftPrompt or TextPrompt in the file or PEFT folder at `path`, under the name `name`; raises InvalidFile."""
     try:
         if is_adapter(path):
-            config, weights = map(load_bytes, adapter_files(path))
-            return peft.read(config, weights, name)
+            config, weights = adapter_files(path)
+            check_adapter(config, weights)
+            return peft.read(load_bytes(config), load_bytes(weights), name)
         return read(load_bytes(path), name, path.suffix.lower())
     except OSError as problem:
         raise InvalidFile(f"{path}: {problem.strerror or problem}; check the name and the permissions") from None
@@ -98,6 +101,19 @@ def adapter_files(path: str | Path) -> tuple[Path, Path]:
     """(configuration, weights) of the PEFT folder at `path`; the weights need not be there."""
     weights = [Path(path) / each for each in peft.WEIGHTS]
     return Path(path) / peft.CONFIG, next((each for each in weights if each.exists()), weights[0])
+
+
+def check_adapter(config: Path, weights: Path) -> None:
+    """Raises InvalidFile where the two files of a PEFT folder need not be opened, and OSError."""
+    if problem := unreadable(config):
+        raise InvalidFile(f"of its {config.name}: {problem}")
+    if not weights.exists():
+        # Its configuration may say that there is no hope in looking for them.
+        with config.open("rb") as file:
+            peft.configured(file.read(peft.LARGEST_CONFIG + 1))
+        raise InvalidFile(f"there is no {weights.name} in this PEFT folder: copy all of it")
+    if problem := unreadable(weights):
+        raise InvalidFile(f"of its {weights.name}: {problem}")
 
 
 def unreadable(path: Path, status: os.stat_result | None = None) -> str:

@@ -5,6 +5,7 @@ It is told by how such files are made, so that a writer need not try one after t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ CARD = "it is a character card: train on it, or look what is in it with: soft-pr
 FACTS = "it is a dataset of calls and responses: train on it with: soft-prompts train worldinfo FILE"
 CONFIG = "it says how a PEFT adapter was made, and holds no vectors: take the whole folder that it lies in"
 
-_LORAS = (".lora_", "lora_", ".hada_", "lokr_", "oft_", "ia3_", "vera_lambda")
+_LORAS = re.compile(r"(^|\.)(lora|hada|lokr|oft|ia3|vera)_")
 _INVERSIONS = ({"emb_params"}, {"clip_l", "clip_g"}, {"clip_l"}, {"clip_g"}, {"string_to_param", "string_to_token"})
 _ADAPTERS = {
     "PROMPT_TUNING": "",
@@ -35,7 +36,7 @@ def of_names(names: Collection[str]) -> str:
     """By the names of its tensors."""
     if any(set(names) >= each for each in _INVERSIONS) or (len(names) == 1 and _is_placeholder(next(iter(names)))):
         return INVERSION
-    if any(part in name for name in names for part in _LORAS):
+    if any(map(_LORAS.search, names)):
         return LORA
     if len(names) > 8:
         return f"it is a whole model, or a part of one ({len(names):,} tensors): put it into the folder for models"

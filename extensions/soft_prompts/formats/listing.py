@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..container import read_header
 from ..errors import InvalidFile
-from . import adapter_files, is_adapter, kinds, native, opening, peft, plain, unknown, unreadable
+from . import adapter_files, check_adapter, is_adapter, kinds, native, opening, peft, plain, unknown, unreadable
 from .numbers import Found
 
 
@@ -65,20 +65,9 @@ def _any(path: Path, refusal: str) -> Listed:
 
 def _adapter(path: Path) -> Listed:
     config, weights = adapter_files(path)
-    for each in (config, weights):
-        if not each.exists():
-            # Its configuration may say that there is no hope in looking for it.
-            peft.configured(_start(config))
-            raise InvalidFile(f"there is no {each.name} in this PEFT folder: copy all of it")
-        if problem := unreadable(each):
-            raise InvalidFile(f"of its {each.name}: {problem}")
-    with weights.open("rb") as file:
-        return _of(peft.look(_start(config), file), "peft")
-
-
-def _start(config: Path) -> bytes:
-    with config.open("rb") as file:
-        return file.read(peft.LARGEST_CONFIG + 1)
+    check_adapter(config, weights)
+    with config.open("rb") as said, weights.open("rb") as file:
+        return _of(peft.look(said.read(peft.LARGEST_CONFIG + 1), file), "peft")
 
 
 def _of(found: Found, kind: str = "") -> Listed:
