@@ -24,7 +24,7 @@ from ..prompt import check_name
 from .board import LIVE, Board, Plan, Preview, State
 from .claim import Claim
 from .recipe import FILES, options_of, settings_in, words_of
-from .understanding import Pair, by_names, check_kind, rows_of, split, title_of, understood
+from .understanding import Pair, by_names, check_kind, questions_of, split, title_of, understood
 
 RECIPE, SOURCES = "run.json", "sources"
 VERSION = 1
@@ -200,11 +200,11 @@ def _sorted(kind: str, files: list[Path], pairs: Sequence[Pair] | None) -> tuple
     if kind == "world-info":
         if pairs is None and len(files) < 2:
             return files, (), title
-        rows = rows_of(files) if pairs is None else _filled(pairs)
+        rows = understood(kind, files).pairs if pairs is None else _filled(pairs)
         return [], rows, title or "facts typed here"
     if kind == "distill":
         texts, asked = split(files)
-        return texts, rows_of(asked) if pairs is None else _filled(pairs), title
+        return texts, questions_of(asked) if pairs is None else _filled(pairs), title
     return files, (), title
 
 

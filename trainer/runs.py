@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT = 10.0
 """Seconds between two records of a board: what a crash may take of its picture, not of its training."""
+_SAME = 3.0
 PATIENCE = 20.0
 """Seconds that a program which ends waits for the step that its training is in."""
 
@@ -49,7 +50,7 @@ class Runs:
         where: Callable[[], Environment] = environment,
     ) -> None:
         self._library, self._lends = library, lends
-        self._forbids, self._where = forbids, where
+        self._forbids, self._find = forbids, where
         self._kept = Kept(library.folder)
         self._lock = threading.RLock()
         self._boards: dict[str, Board] = {}
@@ -61,6 +62,7 @@ class Runs:
         self._changes = itertools.count(1)
         self._revision = 0
         self._written = 0.0
+        self._found: tuple[float, Environment] | None = None
 
     # ---- what a page shows
 
@@ -243,6 +245,13 @@ class Runs:
                 record = self._kept.read(board.plan.name)
                 self._boards.setdefault(board.plan.name, board)
                 self._replace.setdefault(board.plan.name, record is not None and record.replace)
+
+    def _where(self) -> Environment:
+        """What a process would run in; a page asks every second, and it seldom changes."""
+        now = time.monotonic()
+        if self._found is None or now - self._found[0] > _SAME:
+            self._found = now, self._find()
+        return self._found[1]
 
     def _known(self, name: str) -> Board:
         if name not in self._boards:

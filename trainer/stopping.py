@@ -9,8 +9,10 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-# On Windows a program in a group of its own, as a worker is, can be sent Ctrl-Break alone.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else []))
+_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if sys.platform == "win32":
+    # A program in a group of its own, as a worker is, can be sent Ctrl-Break alone.
+    _SIGNALS.append(signal.SIGBREAK)
 _SAID = b"\nending after this step; once more ends at once, without what was learnt since the last checkpoint\n"
 
 

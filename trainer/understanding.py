@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import InvalidFile, TrainingError
 from ..tags import suggest_name
@@ -85,7 +85,13 @@ def title_of(files: Sequence[Path]) -> str:
     return f"{files[0].name}{more}" if files else ""
 
 
-def rows_of(files: Sequence[Path]) -> tuple[Pair, ...]:
+def rows_of(facts: Facts) -> tuple[Pair, ...]:
+    """For the table: what is learnt, then what is only asked."""
+    learnt = tuple(Pair(each.call, each.response) for each in facts.pairs)
+    return learnt + tuple(Pair(each.call, each.response, True) for each in facts.held_out)
+
+
+def questions_of(files: Sequence[Path]) -> tuple[Pair, ...]:
     """All pairs of the files, as they stand."""
     items = [item for each in files for item in pairs.read(each)]
     return tuple(Pair(item.pair.call, item.pair.response, item.held_out) for item in items)
@@ -103,7 +109,7 @@ def _style(files: Sequence[Path]) -> Understood:
 
 def _facts(files: Sequence[Path]) -> Understood:
     read = [Facts.read(each) for each in files]
-    rows = rows_of(files)
+    rows = tuple(dict.fromkeys(row for each in read for row in rows_of(each)))
     held = sum(each.held_out for each in rows)
     words = _count(len(rows), "fact", "facts") + (f", of which {held} are asked and not learnt" if held else "")
     notes = tuple(dict.fromkeys(note for each in read for note in each.notes))
@@ -118,13 +124,13 @@ def _lore(files: Sequence[Path]) -> Understood:
             f"{files[0].name}: it holds calls and responses, which are asked at the end; add the text too"
         )
     lore = Lore.read(*texts)
-    rows = rows_of(asked)
+    rows = questions_of(asked)
     words = f"{_count(len(lore.text.split()), 'word', 'words')}, {len(lore.text):,} characters"
     words += f", and {_count(len(rows), 'question', 'questions')} about it" if rows else ""
     return Understood("distill", words, _excerpts([lore.text]), rows, **_called([*texts, *asked]))
 
 
-def _called(files: Sequence[Path]) -> dict[str, str]:
+def _called(files: Sequence[Path]) -> dict[str, Any]:
     return {"name": suggest_name(name_of([str(files[0])])), "title": title_of(files)}
 
 

@@ -110,11 +110,9 @@ class Process:
         """Until it ends: its exit status; raises TrainingError where it failed, with what it said last."""
         last: deque[str] = deque(maxlen=LAST)
         # In a group of its own: what ends the server by its terminal is told to the training by the server.
-        group: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
+        group: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         try:
             child = subprocess.Popen(self._command, encoding="utf-8", errors="replace", **pipes, **group)

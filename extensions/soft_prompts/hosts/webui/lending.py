@@ -54,7 +54,7 @@ class Lending:
 
     def borrow(self) -> tuple[Any, Any]:
         """The served pair, inside of whatever LoRA is around the model; raises TrainingError where none is loaded."""
-        served = self._webui.current.served
+        served: Any = self._webui.current.served
         if served is None or self.way != "here":
             raise TrainingError(self.reason or "this model runs in llama.cpp, and cannot be lent")
         return served.base, served.tokenizer
@@ -129,6 +129,6 @@ class Lending:
 
     @staticmethod
     def _used() -> None:
-        models = contract.module("modules.models")
+        models: Any = contract.module("modules.models")
         if models is not None:
             models.last_generation_time = time.time()
