@@ -14,6 +14,8 @@ from . import panel
 from .errors import SoftPromptError
 from .hosts.alone import Alone
 from .trainer.options import model_words
+from .trainer.runs import runs_of
+from .trainer.tab import TrainSection
 
 ADDRESS = "127.0.0.1"
 _NEEDS = "pip install 'soft-prompts[train,ui]', or in a checkout: python install.py ui"
@@ -23,8 +25,7 @@ def ui(options: argparse.Namespace) -> None:
     """Show it until Ctrl-C; raises SoftPromptError where it cannot."""
     check()
     host = alone(options).start()
-    blocks = panel.standalone(host, writes=host)
-    address = launched(blocks, options.port, options.browser)
+    address = launched(blocks(host), options.port, options.browser)
     print(f"The tab is at {address} until you press Ctrl-C here.", flush=True)
     threading.Event().wait()
 
@@ -47,6 +48,11 @@ def alone(options: argparse.Namespace) -> Alone:
         return found
 
     return Alone(options.folder, load, options.model or "storyteller", model_words(options))
+
+
+def blocks(host: Alone) -> Any:
+    """The page: a sheet to write on, the library, training and trying."""
+    return panel.standalone(host, [TrainSection(runs_of)], writes=host)
 
 
 def launched(blocks: Any, port: int | None, browser: bool) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from soft_prompts import demo, panel
+from soft_prompts import app, demo
 from soft_prompts.hosts.alone import Alone
 
 # gradio's server runs in threads of this process: what it says of its own dependencies is not ours.
@@ -56,7 +56,7 @@ def stage(driver: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     importing = fake.gradio_without_warnings(lambda: pytest.importorskip("gradio", reason="gradio is not installed"))
     with importing:
         stage = Stage(folder)
-        with browser.served(panel.standalone(stage.host, writes=stage.host)) as url:
+        with browser.served(app.blocks(stage.host)) as url:
             yield stage, url
         stage.come.set()
         stage.host.close()

@@ -80,7 +80,7 @@ def build(gr: Any, host: Host, writes: Writes | None) -> None:
     """A text box; with `writes`, also what lets the model go on with it."""
     with gr.Column(elem_id="sp-sheet"):
         text = gr.Textbox(
-            label="Your text", lines=6, max_lines=20, elem_id="sp-text",
+            "", label="Your text", lines=6, max_lines=20, elem_id="sp-text",
             placeholder="Write here. Insert tags from below, or type <<sp: to choose one.",
         )  # fmt: skip
         if writes is None:
