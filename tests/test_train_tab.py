@@ -161,7 +161,7 @@ def test_choosing_a_start_gives_its_defaults(training: Training, host: Any) -> N
         assert chosen["tokens"]["value"] == shown.usual
         assert shown.usual in [value for _, value in chosen["tokens"]["choices"]]
         assert json.loads(line(chosen, "pairs")) == [["", "", False]] * 3
-    names = [value for _, value in chosen["from"]["choices"]]
+    names = [value for _, value in chosen["set-from"]["choices"]]
     assert names[0] == "" and "noir" in names and "broken" not in names, "only what does something here"
     assert line(training.choose(Asked(kind="hack")), "about") == ""
 
@@ -645,5 +645,5 @@ def test_gradio_builds_it(trains: Any, host: Any) -> None:
         names = {each.elem_id for each in app.blocks.values() if getattr(each, "elem_id", None)}
         app.close()
     assert {"sp-train", "sp-train-page", "sp-train-start", "sp-train-estimate", "sp-train-files"} <= names
-    assert {f"sp-train-{setting.key}" for setting in SETTINGS} <= names
+    assert {f"sp-train-set-{setting.key}" for setting in SETTINGS} <= names
     assert "sp-train-page" in panel.css([section]) and "softPrompts.train" in panel.js([section])

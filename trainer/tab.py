@@ -22,7 +22,7 @@ FACTS_HELP = (
     "whether it has understood."
 )
 READING, WORKING, STARTING = "Reading …", "Waiting for the model, then trying a few steps …", "Starting …"
-VALUES = (*(setting.key for setting in SETTINGS), "from")
+VALUES = (*(f"set-{setting.key}" for setting in SETTINGS), "set-from")
 FORM = ("kind", "files", "pairs", "name", "suggested", "tokens", "replace", "consent", *VALUES)
 """What a start takes."""
 SHOWN = ("about", "understood", "estimated")
@@ -135,13 +135,13 @@ class _Parts:
         gr = self._gr
         for setting in SETTINGS:
             only = [f"sp-of-{KEYS[setting.kinds[0]]}"] if len(setting.kinds) == 1 else []
-            more = {"label": setting.label, "elem_id": f"sp-train-{setting.key}", "elem_classes": only}
+            more = {"label": setting.label, "elem_id": f"sp-train-set-{setting.key}", "elem_classes": only}
             if setting.is_file:
-                self.all[setting.key] = gr.File(file_count="single", height=110, **more)
+                self.all[f"set-{setting.key}"] = gr.File(file_count="single", height=110, **more)
             else:
-                self.all[setting.key] = gr.Textbox("", info=setting.info, placeholder=setting.usual, **more)
-        self.all["from"] = gr.Dropdown(
-            [("nothing of yours", "")], value="", label="Begin from a soft prompt", elem_id="sp-train-from",
+                self.all[f"set-{setting.key}"] = gr.Textbox("", info=setting.info, placeholder=setting.usual, **more)
+        self.all["set-from"] = gr.Dropdown(
+            [("nothing of yours", "")], value="", label="Begin from a soft prompt", elem_id="sp-train-set-from",
             info="It goes on from what that one knows, with as many tokens.",
         )  # fmt: skip
 
@@ -193,7 +193,7 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
 
     sources = ["kind", "files", "pairs", "name", "suggested"]
     reads = ["understood", "estimated", "pairs", "name", "suggested", *LINES]
-    chooses = [*SHOWN, "tokens", "from", "pairs", *LINES]
+    chooses = [*SHOWN, "tokens", "set-from", "pairs", *LINES]
     chosen = on(
         parts["kind"].change, training.choose, "started", ["kind", "pairs"], chooses, trigger_mode="always_last"
     )
@@ -215,7 +215,7 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
 
 
 def _asked(sent: dict[str, Any]) -> Asked:
-    values = {key: "".join(paths(sent.pop(key))) for key in VALUES if key in sent}
+    values = {key.removeprefix("set-"): "".join(paths(sent.pop(key))) for key in VALUES if key in sent}
     files = paths(sent.pop("files", None))
     flags: dict[str, Any] = {key: bool(sent.pop(key)) for key in ("replace", "consent") if key in sent}
     texts: dict[str, Any] = {key: str(value or "") for key, value in sent.items()}

@@ -104,7 +104,7 @@ class Training:
         tokens = {"choices": list(kind.tokens), "value": kind.usual} if kind else {}
         return {
             **_silent(), "about": {"value": form.about(asked.kind)}, "tokens": tokens, "understood": {"value": ""},
-            "from": {"choices": names, "value": ""}, "estimated": {"value": ""},
+            "set-from": {"choices": names, "value": ""}, "estimated": {"value": ""},
             "pairs": {"value": asked.pairs if _rows(asked.pairs) else EMPTY},
         }  # fmt: skip
 
@@ -242,8 +242,8 @@ def _silent(*lines: str) -> Changes:
 
 def _cleared() -> Changes:
     """The form, as it was before anything was chosen."""
-    empty = ("kind", "name", "suggested", "understood", "about", "estimated", "from")
-    fields: Changes = {setting.key: {"value": None if setting.is_file else ""} for setting in SETTINGS}
+    empty = ("kind", "name", "suggested", "understood", "about", "estimated", "set-from")
+    fields: Changes = {f"set-{setting.key}": {"value": None if setting.is_file else ""} for setting in SETTINGS}
     boxes: Changes = {"replace": {"value": False}, "consent": {"value": False}}
     texts: Changes = {name: {"value": ""} for name in empty}
     return {**_silent(), **fields, **boxes, **texts, "files": {"value": None}, "pairs": {"value": EMPTY}}
