@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 SNAPSHOT = 10.0
 """Seconds between two records of a board: what a crash may take of its picture, not of its training."""
 _SAME = 3.0
+"""Seconds for which what was found of an environment is believed."""
 PATIENCE = 20.0
 """Seconds that a program which ends waits for the step that its training is in."""
 

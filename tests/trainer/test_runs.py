@@ -433,6 +433,12 @@ def test_a_recipe_serves_another_model(runs: Runs, story_file: Path, tmp_path: P
     begun(runs, story_file)
     assert ended(runs).state == "done"
     library = tmp_path / "library"
+    plan = runs.again("lamp", "lamp-2", further=True)
+    assert "--from=lamp" in plan.words and not [word for word in plan.words if word.startswith("--tokens")]
+    runs.start(plan)
+    further = ended(runs, "lamp-2")
+    assert further.state == "done" and len(Library(library)["lamp-2"]) == 4  # type: ignore[arg-type]
+    assert further.history[0][1] < board(runs).history[0][1]
     # Moved to another folder with all that belongs to it, as a shelf does it.
     (library / "dark").mkdir()
     (library / "lamp.training").rename(library / "dark" / "noir.training")

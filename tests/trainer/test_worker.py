@@ -216,7 +216,8 @@ def test_a_python_without_torch_looks_beside(monkeypatch: pytest.MonkeyPatch, tm
 def test_a_process_that_says_odd_things() -> None:
     events: list[Any] = []
     lines: list[str] = []
-    said = 'print(\'[1]\\n\\u00e9\\n{"event": "note", "text": "x"}\\n{\'); import sys; sys.exit(\'soft-prompts: it is late\')'
+    said = 'import sys; print(\'[1]\\n\\u00e9\\n{"event": "note", "text": "x"}\\n{\'); '
+    said += "sys.exit('soft-prompts: it is late')"
     with pytest.raises(TrainingError, match="^it is late$"):
         Process([sys.executable, "-X", "utf8", "-c", said], events.append, lines.append).run()
     assert events == [{"event": "note", "text": "x"}] and lines == ["é", "{"]
