@@ -1,0 +1,85 @@
+// Trying: what a word owes to its prompt, for pointer and keys; copying a column; and news of the library.
+;(() => {
+  const { PANEL, part, note, insert, copy } = window.softPrompts;
+  if (window.softPrompts.colours) return;
+  const PAGE = `${PANEL} #sp-try-page`;
+  const NOTE = "#sp-try-note";
+
+  // ---- one word, and its numbers
+
+  const say = (word) => {
+    const line = part("#sp-try-word");
+    if (line) line.textContent = word ? `“${word.textContent.trim() || "a space"}”: ${word.dataset.say}` : "";
+  };
+  const choose = (word) => {
+    for (const old of document.querySelectorAll(`${PAGE} .sp-now`)) old.classList.remove("sp-now");
+    word?.classList.add("sp-now");
+    say(word);
+  };
+  const wordAt = (target) => target.closest?.(`${PAGE} .sp-story .sp-tok`);
+
+  document.addEventListener("mouseover", (event) => {
+    const word = wordAt(event.target);
+    if (word) say(word);
+  });
+  // Before the server has heard of it.
+  const told = (line) => {
+    const state = part("#sp-try-state .sp-go, #sp-try-state .sp-said span:last-child");
+    if (state) state.textContent = line;
+  };
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.(`${PAGE} #sp-try-write`) && !part(".sp-running")) told("Waiting for the model …");
+    if (event.target.closest?.(`${PAGE} #sp-try-stop`) && part(".sp-running")) told("Stopping …");
+    const word = wordAt(event.target);
+    if (word) choose(word);
+    const column = event.target.closest?.(`${PAGE} .sp-col`);
+    if (event.target.closest?.(`${PAGE} .sp-copy-text`)) copyText(column);
+    const tag = event.target.closest?.(`${PAGE} .sp-insert-tag`)?.dataset.tag;
+    if (tag) insert(tag, NOTE);
+  });
+  document.addEventListener("keydown", (event) => {
+    const story = event.target.matches?.(`${PAGE} .sp-story`) ? event.target : null;
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!story || (!step && event.key !== "Home" && event.key !== "End")) return;
+    const words = [...story.querySelectorAll(".sp-tok")];
+    const at = words.indexOf(story.querySelector(".sp-now"));
+    const next = step ? Math.max(0, Math.min(words.length - 1, at + step)) : event.key === "Home" ? 0 : words.length - 1;
+    if (!words[next]) return;
+    event.preventDefault();
+    choose(words[next]);
+    words[next].scrollIntoView({ block: "nearest" });
+  });
+
+  const copyText = (column) => {
+    const text = [...column.querySelectorAll(".sp-story .sp-tok")].map((word) => word.textContent).join("");
+    return copy(text, "Copied.", "The browser does not let it be copied: select it and press Ctrl+C.", NOTE);
+  };
+
+  // ---- news of the library, asked for while somebody looks
+
+  let asked = 0;
+  const tick = () => {
+    if (!document.querySelector(PAGE)?.offsetParent || document.hidden || Date.now() - asked < 30000) return;
+    asked = Date.now();
+    part("#sp-try-poll")?.click();
+  };
+  // Where no soft prompt stands, there is no strength.
+  const sides = () => {
+    for (const side of document.querySelectorAll(`${PAGE} .sp-side`)) {
+      side.classList.toggle("sp-nothing", (side.querySelector("input")?.value ?? "").startsWith("("));
+    }
+  };
+  setInterval(() => { sides(); tick(); }, 1500);
+  setTimeout(sides);
+  tick();
+
+  Object.assign(window.softPrompts, {
+    tried: () => { asked = 0; },
+    sides: () => setTimeout(sides),
+    colours: (on) => part("#sp-try-page")?.classList.toggle("sp-plain", !on),
+    // The third of what is sent: the tag of the row that is chosen in the library.
+    hinted: (sent) => sent.map((each, place) => place === 2
+      ? part("#sp-details .sp-chosen") ? part("#sp-tag textarea, #sp-tag input")?.value ?? "" : "" : each),
+  });
+})();

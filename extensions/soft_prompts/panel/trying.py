@@ -1,0 +1,148 @@
+"""`TryingSection().build(gr, host)`: one beginning, two columns: with a soft prompt and without, or any two of them.
+
+What the events answer stands in trying_answers.py, what it looks like in trying_markup.py and trying.css, what the page
+does by itself in trying.js.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..hosts.protocol import Host
+from ..tags import LARGEST_STRENGTH
+from . import trying_markup as markup
+from .answers import Changes, answer
+from .parts import Wiring, asset, button
+from .trying_answers import HOTTEST, LONGEST, PLACE, SHORTEST, USUAL, Asked, Desk
+
+HINT = (
+    f"The soft prompt stands before your beginning. To have it elsewhere, write {PLACE} there. Tags of your own stay "
+    "in both columns."
+)
+SEED = "The same seed, and the same choices, give the same words."
+HEAT = "0 always takes the likeliest word; more is freer."
+ASKED = (
+    "seen", "run", "hint", "hinted", "text", "left", "left_strength", "right", "right_strength", "seed", "tokens",
+    "temperature",
+)  # fmt: skip
+POLLED = ("seen", "hinted", "left", "left_strength", "right", "reason")
+WRITTEN = ("run", "state", "columns", "legend")
+
+
+class TryingSection:
+    """Writing side by side."""
+
+    title = "Try"
+    key = "try"
+
+    @property
+    def css(self) -> str:
+        """Its look."""
+        return asset(__package__, "page/trying.css")
+
+    @property
+    def js(self) -> str:
+        """What the page does by itself."""
+        return asset(__package__, "page/trying.js")
+
+    def build(self, gr: Any, host: Host) -> None:
+        """Its components and events."""
+        desk = Desk(host)
+        _events(gr, desk, _components(gr, desk))
+
+
+def _components(gr: Any, desk: Desk) -> dict[str, Any]:
+    """The page from top to bottom, as it is before its first poll; names as in `Changes`."""
+    parts: dict[str, Any] = {}
+    first = desk.poll(Asked())
+
+    def text(name: str, value: str = "", line: bool = False) -> None:
+        classes = ["sp-bare", "sp-line"] if line else ["sp-bare"]
+        parts[name] = gr.HTML(value, elem_classes=classes, elem_id=f"sp-try-{name}")
+
+    with gr.Column(elem_id="sp-try-page"):
+        with gr.Column(elem_classes=["sp-hidden"]):
+            for name in ("seen", "run", "hint", "hinted"):
+                parts[name] = gr.Textbox(first.get(name, {}).get("value", ""), show_label=False)
+            parts["poll"] = gr.Button("News", elem_id="sp-try-poll")
+        text("reason", first["reason"]["value"], line=True)
+        parts["text"] = gr.Textbox(
+            "", label="Your beginning", lines=4, max_lines=14, info=HINT, elem_id="sp-try-text",
+            placeholder="The rain had stopped when she opened the door, and",
+        )  # fmt: skip
+        with gr.Row(elem_id="sp-try-sides"):
+            for side in ("left", "right"):
+                _side(gr, parts, side, first[side])
+        with gr.Accordion("Length, luck and temperature", open=False, elem_id="sp-try-more"):
+            _more(gr, parts)
+        with gr.Row(elem_classes=["sp-acts"], elem_id="sp-try-acts"):
+            parts["write"] = button(gr, "Write", "sp-try-write", variant="primary")
+            parts["stop"] = button(gr, "Stop", "sp-try-stop")
+            parts["colours"] = gr.Checkbox(
+                True, label="Colours", container=False, scale=0, min_width=110, elem_id="sp-try-colours"
+            )
+        text("state", markup.state(""))
+        text("columns")
+        text("legend")
+        gr.HTML('<p id="sp-try-word" class="sp-small" role="status"></p>', elem_classes=["sp-bare"])
+        gr.HTML('<div id="sp-try-note" class="sp-note" role="status"></div>', elem_classes=["sp-bare"])
+    return parts
+
+
+def _side(gr: Any, parts: dict[str, Any], side: str, first: dict[str, Any]) -> None:
+    """What stands before one column."""
+    with gr.Column(elem_classes=["sp-side"], min_width=240):
+        # Any value is taken: else one whose file has gone would stop all events of the page.
+        parts[side] = gr.Dropdown(
+            first["choices"], value=first.get("value", ""), label=f"On the {side}", allow_custom_value=True,
+            elem_id=f"sp-try-{side}",
+        )  # fmt: skip
+        parts[f"{side}_strength"] = gr.Slider(
+            -LARGEST_STRENGTH, LARGEST_STRENGTH, 1, step=0.05, label=f"Strength on the {side}",
+            elem_id=f"sp-try-{side}-strength", elem_classes=["sp-strength"],
+        )  # fmt: skip
+
+
+def _more(gr: Any, parts: dict[str, Any]) -> None:
+    """What need not be known."""
+    parts["tokens"] = gr.Slider(
+        SHORTEST, LONGEST, USUAL, step=10, label="Tokens of each column", elem_id="sp-try-tokens"
+    )
+    with gr.Row(elem_classes=["sp-acts"]):
+        parts["seed"] = gr.Number(0, precision=0, label="Seed", info=SEED, elem_id="sp-try-seed")
+        parts["dice"] = button(gr, "🎲 Another seed", "sp-try-dice")
+    parts["temperature"] = gr.Slider(
+        0, HOTTEST, 0.7, step=0.05, label="Temperature", info=HEAT, elem_id="sp-try-temperature"
+    )
+
+
+def _events(gr: Any, desk: Desk, parts: dict[str, Any]) -> None:
+    inputs = [parts[name] for name in ASKED]
+    wiring = Wiring(gr)
+
+    def updates(names: Sequence[str], changes: Changes) -> list[Any]:
+        return [gr.update(**changes.get(name, {})) for name in names]
+
+    def at_once(name: str, act: Callable[[Asked], Changes], names: Sequence[str], line: str, **more: Any) -> Any:
+        def acted(*sent: Any) -> list[Any]:
+            return updates(names, answer(act, Asked(*sent), line))
+
+        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private, **more}
+        return parts[name].click(acted, inputs, [parts[each] for each in names], **how)
+
+    def write(*sent: Any) -> Iterator[list[Any]]:
+        yield from (updates(WRITTEN, changes) for changes in desk.write(Asked(*sent)))
+
+    # The page adds what is chosen in the library now.
+    polled = at_once("poll", desk.poll, POLLED, "reason", js="(...sent) => window.softPrompts?.hinted?.(sent) ?? sent")
+    wiring.script(polled.success, "() => { window.softPrompts?.tried(); return []; }")
+    at_once("dice", desk.dice, ["seed", "state"], "state")
+    at_once("stop", desk.stop, ["state"], "state")
+    # Each browser waits for the model by itself, and none for another's page.
+    slow: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16, **wiring.private}
+    parts["write"].click(write, inputs, [parts[name] for name in WRITTEN], **slow)
+    coloured = "(on) => { window.softPrompts?.colours(on); return []; }"
+    wiring.script(parts["colours"].change, coloured, [parts["colours"]])
+    for side in ("left", "right"):
+        wiring.script(parts[side].change, "() => { window.softPrompts?.sides(); return []; }")
