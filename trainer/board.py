@@ -6,8 +6,9 @@ failed. A page shows the board and asks nobody else; so it may be closed and ope
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Literal
 
 State = Literal[
@@ -19,7 +20,7 @@ _HELD = ("paused", "stopping")
 """What a writer asked for stays on the board until it has come about."""
 
 POINTS = 240
-"""Of a history, at the most; older ones are joined two by two."""
+"""Of a history, at the most; older ones are joined."""
 _FRESH = 80
 """Points at its end that stay as they are."""
 _STEPS = 30
@@ -108,14 +109,19 @@ def noted(board: Board, text: str) -> Board:
 
 def thinned(history: History, most: int = POINTS) -> History:
     """As many points at most, the last ones as they are: a picture of a long run shows its shape."""
-    while len(history) > most:
-        old, new = history[:-_FRESH], history[-_FRESH:]
-        history = (*map(_joined, old[::2], (*old[1::2], *old[-1:])), *new)
-    return history
+    if len(history) <= most:
+        return history
+    old, width = history[:-_FRESH], 2
+    while len({each[0] // width for each in old}) > (most - _FRESH) // 2:
+        width *= 2
+    joined = (list(group) for _, group in groupby(old, lambda each: each[0] // width))
+    return (*map(_joined, joined), *history[-_FRESH:])
 
 
-def _joined(one: tuple[int, float, float | None], other: tuple[int, float, float | None]) -> Any:
-    return other[0], (one[1] + other[1]) / 2, one[2] if other[2] is None else other[2]
+def _joined(points: Sequence[tuple[int, float, float | None]]) -> tuple[int, float, float | None]:
+    """One in the place of several: the mean of the losses, and the last look at unseen text."""
+    seen = [each[2] for each in points if each[2] is not None]
+    return points[-1][0], sum(each[1] for each in points) / len(points), seen[-1] if seen else None
 
 
 def _start(board: Board, event: Mapping[str, Any]) -> Board:
