@@ -139,7 +139,9 @@ class _Parts:
             if setting.is_file:
                 self.all[f"set-{setting.key}"] = gr.File(file_count="single", height=110, **more)
             else:
-                self.all[f"set-{setting.key}"] = gr.Textbox("", info=setting.info, placeholder=setting.usual, **more)
+                self.all[f"set-{setting.key}"] = gr.Textbox(
+                    "", info=setting.info, placeholder=setting.usual, max_lines=4, **more
+                )
         self.all["set-from"] = gr.Dropdown(
             [("nothing of yours", "")], value="", label="Begin from a soft prompt", elem_id="sp-train-set-from",
             info="It goes on from what that one knows, with as many tokens.",

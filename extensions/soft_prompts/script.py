@@ -22,6 +22,8 @@ if __name__ != "soft_prompts.script":
 
 from . import panel
 from .hosts.webui.host import webui
+from .trainer.runs import runs_of
+from .trainer.tab import TrainSection
 
 __all__ = [
     "custom_css",
@@ -36,6 +38,9 @@ __all__ = [
 
 log = logging.getLogger("textgen")
 Answer = TypeVar("Answer")
+
+SECTIONS = (TrainSection(runs_of),)
+"""What stands in the tab beside what the panel has of its own: it may not know the trainer, which lies above it."""
 
 params = {"display_name": "Soft prompts", "is_tab": True}
 
@@ -52,12 +57,12 @@ def ui() -> None:
 
 def custom_css() -> str:
     """The tab's look."""
-    return guarded(lambda: panel.css(), "")
+    return guarded(lambda: panel.css(SECTIONS), "")
 
 
 def custom_js() -> str:
     """What inserts a tag where the writer's cursor is."""
-    return guarded(lambda: panel.js(), "")
+    return guarded(lambda: panel.js(SECTIONS), "")
 
 
 def custom_tokenized_length(prompt: str) -> int | None:
@@ -79,7 +84,7 @@ def output_modifier(string: str, state: dict[str, Any], is_chat: bool = False) -
 
 
 def _tab() -> None:
-    panel.build(webui().desk)
+    panel.build(webui().desk, SECTIONS)
 
 
 def guarded(call: Callable[[], Answer], otherwise: Answer) -> Answer:

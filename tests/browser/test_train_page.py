@@ -556,7 +556,7 @@ def _chosen(kind: str) -> Callable[[Page, Any, Path], object]:
     def show(page: Page, trains: Any, rain: Path) -> None:
         if kind == "world-info":
             page.choose(kind)
-            page.all("#sp-train-rows textarea")[0].send_keys("Emma wears")
+            page.one("#sp-train-rows textarea").send_keys("Emma wears")
         else:
             page.ready(rain, kind)
         page.click("#sp-train-more > button")

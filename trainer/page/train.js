@@ -111,7 +111,7 @@
     field(row, 0, `Call ${place + 1}`), field(row, 1, `Response ${place + 1}`),
     held(row, place + 1), remover(row, place + 1));
   const drawn = () => {
-    const head = make("thead", {}, make("tr", {}, ...["Call", "Response", "Held out", ""].map((name) =>
+    const head = make("thead", {}, make("tr", {}, ...["What comes up (call)", "What follows (response)", "Held out", ""].map((name) =>
       make("th", { textContent: name, scope: "col" }))));
     const body = make("tbody", {}, ...rows.slice(0, shown).map(line));
     const more = make("button", { type: "button", className: "sp-btn", textContent: "Add a fact" });
