@@ -1,4 +1,4 @@
-"""Every word that we give to gradio is known to 6 and to 4.37.2, which the webui builds on; its build swallows others."""
+"""Each word that is given to gradio is known to 6 and to 4.37.2, on which the webui builds what swallows others."""
 
 from __future__ import annotations
 
