@@ -51,8 +51,8 @@ trainer*
 demo*
 trainer.asking
 trainer.job
-trainer.commands  trainer.fieldtest  trainer.live
-trainer.worker
+trainer.commands  trainer.fieldtest  trainer.live  trainer.lorebook  trainer.inventing
+trainer.worker  trainer.intake
 trainer.rehearsed
 trainer.runs
 panel*
@@ -66,7 +66,8 @@ ENTRIES = {"app", "cli", "script", "demo.__main__", "trainer.__main__"}
 TORCH = ["hosts.hf*", "hosts.webui.transformers", "trainer*", "demo.build", "demo.priming", "demo.measure"]
 NO_TORCH = ["trainer.data*", "trainer.options", "trainer.board", "trainer.claim", "trainer.kept", "trainer.lent",
             "trainer.live", "trainer.recipe", "trainer.rehearsed", "trainer.runs", "trainer.trains",
-            "trainer.understanding", "trainer.worker", "trainer.tab*"]  # fmt: skip
+            "trainer.understanding", "trainer.worker", "trainer.intake", "trainer.carrying", "trainer.words",
+            "trainer.tab*"]  # fmt: skip
 OTHERS = {  # what is neither ours nor of the standard library -> who may import it
     "numpy": ["*"],
     "watchdog": ["watch"],

@@ -26,6 +26,7 @@ from .prompt import Prompt, SoftPrompt
 from .tags import LARGEST_STRENGTH, name_problem, tag_for
 from .terminal import columns, table
 from .trainer.options import FOLDER, Parser, Words, add_eval, add_field_test, add_model, add_train, find, positive
+from .trainer.words import add_card, add_import, add_lorebook
 
 Run = Callable[[argparse.Namespace], "int | None"]
 
@@ -69,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
         add(commands)
     add_train(commands, _later("commands", "train"))
     add_eval(commands, _later("commands", "evaluate"))
+    add_import(commands, _later("intake", "import_files"))
+    add_card(commands, _later("carrying", "card"))
+    add_lorebook(commands, _later("lorebook", "lorebook"))
     add_field_test(commands, _later("fieldtest", "field_test"))
     return whole
 

@@ -27,6 +27,11 @@ class Entry:
     field: str = ""
 
     @property
+    def label(self) -> str:
+        """What to call it where a card's fields stand beside one another: "Emma (scenario)"."""
+        return f"{self.name} ({self.field})" if self.field and self.field != self.name else self.name
+
+    @property
     def base(self) -> Place:
         """Where the entry itself stands, of which the text is a field."""
         return self.place[:-1]

@@ -17,6 +17,8 @@ _BOOK = (
     "it is a lorebook, whose entries are texts and no calls: `soft-prompts import FILE` writes calls and responses "
     "from them to another file"
 )
+BY = "written_by"
+"""The field by which a file says that a model wrote an item, and nobody has looked at it."""
 _LISTED = 6
 """Numbers of items that a note names; the rest is counted."""
 
@@ -31,11 +33,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Item:
-    """A pair as a file has it. held_out: not to be trained on, but to be asked."""
+    """A pair as a file has it. held_out: not to be trained on, but to be asked. by: the model that wrote it."""
 
     number: int
     pair: Pair
     held_out: bool = False
+    by: str = ""
 
 
 def read(path: str | os.PathLike[str]) -> list[Item]:
@@ -78,6 +81,7 @@ def tidy(items: Iterable[Item], label: str = "item") -> tuple[list[Item], tuple[
         if item.pair.call[-1] in " \t":
             spaced.append(item)
     found = (
+        note([each for each in kept.values() if each.by], f"written by a model; read them, and take out {BY!r}", label),
         note(doubled, "said before, and dropped", label),
         note(joined, "call and answer run into one word; begin the answer with a space", label),
         note(spaced, "the call ends with a space, which models seldom read; begin the answer with it", label),
@@ -101,8 +105,9 @@ def _items(number: int, value: Any) -> Iterator[Item]:
     if not isinstance(held_out, bool):
         raise InvalidFile(f'its "held_out" is {reading.found(held_out)}; write true or false')
     call = _call(value)
+    by = value.get(BY)
     for response in _responses(value, call):
-        yield Item(number, Pair(call, response), held_out)
+        yield Item(number, Pair(call, response), held_out, by if isinstance(by, str) else "")
 
 
 def _call(value: dict[str, Any]) -> str:

@@ -87,7 +87,7 @@ class _Writer:
         for entry in self._book.used:
             made = list(self._of(entry))
             if not made:
-                self._silent.append(entry.name)
+                self._silent.append(entry.label)
             found += made
         return Drafts(tuple(found), (*self._book.notes, *self._notes()))
 
@@ -98,16 +98,16 @@ class _Writer:
         if macros.is_dialogue(entry.text) or entry.field in ("mes_example", "example_dialogue", "sampleChat"):
             pairs, text, alone = turns(text, char, self._user)
             if alone:
-                self._alone.append(entry.name)
-            yield from (Draft(pair, entry.name) for pair in self._new(pairs))
+                self._alone.append(entry.label)
+            yield from (Draft(pair, entry.label) for pair in self._new(pairs))
         name = self._book.voice if entry.field and self._book.voice else entry.name
         self._english = self._is_english(text)
         text = _as_attribute(entry.field, text)
         for statement in statements(replace(entry, text=text, name=name), self._english):
             if macros.left(statement.start + statement.rest + statement.before):
-                self._unfilled.append(entry.name)
+                self._unfilled.append(entry.label)
                 continue
-            yield from self._phrased(statement, entry.name)
+            yield from self._phrased(statement, entry.label)
 
     def _phrased(self, statement: Statement, name: str) -> Iterator[Draft]:
         """One of several phrasings is held out, never the plain one."""
