@@ -29,7 +29,7 @@ def curve(history: History, steps: int) -> str:
         '<figure class="sp-curve"><figcaption class="sp-legend">'
         '<span class="sp-key sp-key-loss">while it learns</span><span class="sp-key sp-key-seen">on text it does not '
         f'learn from</span><span class="sp-unit">{UNIT}, less is better</span></figcaption>'
-        f'<div class="sp-plot"><div class="sp-ys" aria-hidden="true">{_names(low, high)}</div>'
+        f'<div class="sp-plot"><div class="sp-ys" aria-hidden="true">{_names(low, high) if loss else ""}</div>'
         '<svg role="img" viewBox="0 0 100 100" preserveAspectRatio="none" focusable="false">'
         f"<title>The curve of the training</title><desc>{words}</desc>{grid}{''.join(lines)}{marks}</svg>"
         f'{_waiting(loss)}</div><div class="sp-xs" aria-hidden="true"><span>0</span><span>step</span>'

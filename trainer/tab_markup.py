@@ -33,8 +33,8 @@ STATES: dict[State, tuple[Kind, str, str]] = {  # -> kind (the colour), mark, wo
     "interrupted": ("fair", "!", "interrupted"),
 }
 ACTS: dict[State, tuple[str, ...]] = {
-    "waiting": ("stop",),
-    "preparing": ("stop",),
+    "waiting": ("cancel",),
+    "preparing": ("cancel",),
     "training": ("pause", "stop"),
     "paused": ("go_on", "stop"),
     "stopping": (),
@@ -49,11 +49,12 @@ LABELS = {
     "pause": "Pause",
     "go_on": "Go on",
     "stop": "Stop and keep the best",
+    "cancel": "Stop",
     "insert": "Insert its tag",
     "retry": "Try again",
     "forget": "Forget",
 }
-CALLS = {"retry": "go_on"}
+CALLS = {"retry": "go_on", "cancel": "stop"}
 """A button that does what another one does, in words of its own."""
 ONCE_MORE = {
     "further": ("Go on training", "It begins from what this one knows, with as many steps again.", "Go on training"),

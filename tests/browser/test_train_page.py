@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from soft_prompts import panel
+from soft_prompts import demo, panel
 from soft_prompts.errors import SoftPromptError
+from soft_prompts.hosts.alone import Alone
+from soft_prompts.trainer.runs import runs_of
 from soft_prompts.trainer.tab import TrainSection
 
 # gradio's server runs in threads of this process: what it says of its own dependencies is not ours.
@@ -547,6 +549,63 @@ def test_the_page_is_quiet_and_steady(page: Page, trains: Any, rain: Path) -> No
         assert not cut, f"{width} pixels: {cut}"
     entries = [each["message"] for each in page.driver.get_log("browser")]
     assert not [each for each in entries if "soft" in each.lower() or "TypeError" in each], entries
+
+
+# ---- the storyteller itself
+
+STORY = "The rain did not stop. He lit a cigarette, and nobody in the bar told the truth. {} men had come and gone.\n\n"
+
+
+@pytest.mark.slow
+def test_from_a_file_to_a_story_on_the_storyteller(driver: Any, tmp_path: Path) -> None:
+    library, story = tmp_path / "library", tmp_path / "rainy.txt"
+    library.mkdir()
+    story.write_text("".join(STORY.format(number) for number in range(60)))
+    host = Alone(library, _storyteller).start()
+    reason = "gradio is not installed: the host pins a build of its own"
+    with hosts.gradio_without_warnings(lambda: pytest.importorskip("gradio", reason=reason)):
+        app = panel.standalone(host, [TrainSection(runs_of)], writes=host)
+        try:
+            with browser.served(app) as url:
+                _to_a_story(Page(driver, url).open(), host, story)
+        finally:
+            runs_of(host).close()
+            host.close()
+
+
+def _storyteller() -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(demo.path(), dtype="float32").eval()
+    return model, AutoTokenizer.from_pretrained(demo.path())
+
+
+def _to_a_story(page: Page, host: Any, story: Path) -> None:
+    assert until(lambda: page.one(".sp-card").is_enabled(), 60), "the model is loaded"
+    page.ready(story)
+    page.click("#sp-train-more > button")
+    for name, value in (("steps", "60"), ("preview-every", "20")):
+        page.type(f"#sp-train-set-{name}", value)
+    page.click("#sp-train-estimate")
+    assert until(lambda: "About" in page.text("#sp-train-estimated"), 90), page.text("#sp-train-setup")
+    page.click(START)
+    assert until(lambda: "of 60" in page.text("#sp-train-progress"), 60), page.text("#sp-train-page")
+    page.click(PAUSE)
+    assert page.says("paused, the model is free")
+    page.open()
+    page.click(GO_ON)
+    assert until(lambda: "Step 20" in page.text("#sp-train-previews"), 90), "samples after a reload in mid-run"
+    assert until(lambda: "is in the library" in page.text("#sp-train-others"), 180), page.text("#sp-train-page")
+    assert page.seen(".sp-bars") and page.seen(".sp-scale") and page.seen(".sp-mine")
+    assert [row.name for row in host.rows()] == ["rainy"] and (Path(host.folder) / "rainy.safetensors").exists()
+    page.click('[data-act="insert"]')
+    assert until(lambda: page.value("#sp-text") == "<<sp:rainy>>")
+    page.one("#sp-text textarea").send_keys("The door opened and")
+    page.click("#sp-go")
+    assert until(lambda: len(page.value("#sp-text")) > 60, 60)
+    assert until(lambda: host.last_request().uses, 60)
+    (use,) = host.last_request().uses
+    assert (use.tag, use.tokens, use.problem) == ("<<sp:rainy>>", 20, "")
 
 
 # ---- pictures
