@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import SoftPromptError
 from ..hosts.protocol import EVERYWHERE, Host, Pin, Row, Scope
@@ -17,14 +16,10 @@ from ..tags import tag_for
 from . import finding, markup
 from .allowed import Changes as Changes
 from .allowed import allowed
-
-log = logging.getLogger(__name__)
-
-Question = TypeVar("Question")
-"""What a page sends to a section."""
-LINES = ("answer", "brought", "binned", "ready", "said", "filed", "made", "unbinned")
-"""Components that hold a message: of the page, an upload, a deletion, the tag, its pins, its file, the form, the trash.
-"""
+from .saying import LINES as LINES
+from .saying import answer as answer
+from .saying import answers as answers
+from .saying import line, silence
 
 
 @dataclass(frozen=True)
@@ -229,10 +224,15 @@ class Panel:
 
     def row(self, asked: Asked) -> Row:
         """The chosen row; raises SoftPromptError where its file has gone since the page was drawn."""
-        row = self._chosen(self.rows(asked), asked)
-        if row is None or not row.file:
+        row = self.chosen(asked)
+        if row is None:
             raise SoftPromptError("This prompt is no longer there. Choose again in the list.")
         return row
+
+    def chosen(self, asked: Asked) -> Row | None:
+        """The chosen row, where it has a file."""
+        row = self._chosen(self.rows(asked), asked)
+        return row if row and row.file else None
 
     def _target(self, asked: Asked) -> tuple[Row, Scope]:
         """What to pin where; both may have gone since the page was drawn."""
@@ -241,46 +241,6 @@ class Panel:
         if row is None or scope is None:
             raise SoftPromptError("This prompt or this place is no longer there. Choose again in the list.")
         return row, scope
-
-
-def answer(act: Callable[[Question], Changes], asked: Question, where: str) -> Changes:
-    """`answer(panel.pin, asked, "said")`: what the act changes; what goes wrong stands in words there.
-
-    There is one message at a time: the next act takes the last one's away.
-    """
-    try:
-        return act(asked)
-    except SoftPromptError as problem:
-        words = str(problem)
-    except Exception as fault:
-        log.exception("the panel's %s failed", act.__name__)
-        words = f"That failed ({type(fault).__name__}: {fault}). It is a fault of soft prompts, please report it."
-    # What was drawn may be in the middle of something: the next poll draws all of it.
-    return {**(silence() if where in LINES else {}), where: line(words, "bad"), "seen": {"value": ""}}
-
-
-def answers(act: Callable[[Question], Iterator[Changes]], asked: Question, where: str) -> Iterator[Changes]:
-    """`answer` for what comes piece by piece; nothing waits for its end."""
-    pieces = act(asked)
-
-    def next_one(_: Question) -> Changes:
-        return next(pieces, {})
-
-    next_one.__name__ = act.__name__
-    while changes := answer(next_one, asked, where):
-        yield changes
-        if "seen" in changes:
-            return
-
-
-def line(text: str, kind: markup.Kind = "good") -> dict[str, Any]:
-    """A message, as a component's new properties."""
-    return {"value": markup.said(text, kind)}
-
-
-def silence() -> Changes:
-    """No message anywhere."""
-    return {name: line("") for name in LINES}
 
 
 def _said_of(row: Row | None) -> Changes:

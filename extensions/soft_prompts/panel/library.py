@@ -77,7 +77,7 @@ def _components(gr: Any, host: Host, keeping: Keeping) -> dict[str, Any]:
                 text("health")
         text("answer", line=True)
         text("count")
-        text("forbidden")
+        text("forbidden", line=True)
         shelf_parts.narrowing(gr, parts)
         text("library", elem_id="sp-library")
         shelf_parts.bringing(gr, parts, text)
@@ -89,7 +89,7 @@ def _components(gr: Any, host: Host, keeping: Keeping) -> dict[str, Any]:
         with gr.Accordion("Make a prompt from a sentence", open=not host.rows(), elem_id="sp-maker"):
             _maker(gr, parts)
             text("made", line=True)
-            text("forbidden_make")
+            text("forbidden_make", line=True)
         shelf_parts.discarded(gr, parts, text)
         gr.HTML(markup.heading("Last request"), elem_classes=["sp-bare"])
         text("last", elem_id="sp-last")

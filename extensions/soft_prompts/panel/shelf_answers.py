@@ -17,7 +17,8 @@ from ..hosts.protocol import Row
 from ..tags import tag_for
 from . import markup, shelf_markup
 from .allowed import is_text
-from .answers import Asked, Changes, Panel, line, silence
+from .answers import Asked, Changes, Panel
+from .saying import line, silence
 
 MOST_OFFERS = 32
 """Uploads that wait for an answer, of all pages together."""
@@ -86,7 +87,9 @@ class Keeping:
     def discard(self, asked: Asked) -> Changes:
         """Into the trash; the way back stands beside what is said of it."""
         self.panel.check_free()
-        row = self.panel.row(asked)
+        row = self.panel.chosen(asked)
+        if row is None:
+            return {"seen": {"value": ""}}  # a second click, which must not take the way back away
         gone = self.host.shelf.discard(row.file)
         none: Changes = {"key": {"value": ""}, "fresh": {"value": ""}}
         changes = self.panel.choose(replace(asked, key="", fresh=""))

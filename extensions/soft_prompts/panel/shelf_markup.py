@@ -20,7 +20,7 @@ WAITING = "Waiting for the model …"
 
 def forbidden(reason: str) -> str:
     """Why files stay as they are here; empty where they may be changed."""
-    return f'<p class="sp-small sp-forbidden">Files cannot be changed here: {words(reason)}.</p>' if reason else ""
+    return said(f"Files cannot be changed here: {reason}.", "idle") if reason else ""
 
 
 def offer(found: Arrival, taken: str = "") -> str:
@@ -48,7 +48,7 @@ def vectors(near: Sequence[str]) -> str:
     """The nearest word of each vector, in their order."""
     if not near:
         return said("This prompt has no vectors on the loaded model.", "fair")
-    items = "".join(f"<li><code>{words(each.strip() or each)}</code></li>" for each in near[:MOST_VECTORS])
+    items = "".join(f"<li><code>{words(_word(each))}</code></li>" for each in near[:MOST_VECTORS])
     more = f'<p class="sp-small">and {len(near) - MOST_VECTORS:,} more.</p>' if len(near) > MOST_VECTORS else ""
     return f'<ol class="sp-near-words">{items}</ol>{more}'
 
@@ -81,6 +81,11 @@ def _discarded(each: Discarded) -> str:
     label = f'aria-label="Put {words(each.file)} back"'
     back = f'<button type="button" class="sp-back" data-bin="{words(each.key)}" {label}>Put back</button>'
     return f'<span class="sp-tag">{words(each.file)}</span><span class="sp-small">{when}</span>{back}'
+
+
+def _word(token: str) -> str:
+    """A token without the space before it; one of nothing else is shown by signs."""
+    return token.strip() or token.translate({ord(" "): "␣", ord("\n"): "⏎", ord("\r"): "⏎", ord("\t"): "⇥"})
 
 
 def _short(text: str) -> str:

@@ -73,7 +73,7 @@ def filing(gr: Any, parts: dict[str, Any], text: Text) -> None:
             parts["convert"] = button(gr, "Make vectors of this text", "sp-convert")
             parts["discard"] = button(gr, "Delete", "sp-discard")
         text("filed", line=True, elem_id="sp-filed")
-        text("forbidden_file")
+        text("forbidden_file", line=True)
         with gr.Accordion("Rename or describe it", open=False, elem_id="sp-words"):
             _words(gr, parts)
         with gr.Accordion("What its vectors are like", open=False, elem_id="sp-like"):
