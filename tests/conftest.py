@@ -199,6 +199,16 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A real browser, by selenium, with a profile of its own."""
+    yield from _browser(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture
+def other_driver(tmp_path: Path) -> Iterator[Any]:
+    """A second one, beside the first."""
+    yield from _browser(tmp_path / "other-browser")
+
+
+def _browser(profile: Path) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     service = shutil.which("chromedriver")
@@ -206,7 +216,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         pytest.skip("there is no Chromium with its chromedriver on this machine")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
     yield browser
