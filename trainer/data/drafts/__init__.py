@@ -19,6 +19,8 @@ from .statements import Statement, apart, statements
 
 _SAMPLE = 20_000
 """Characters of a book by which its language is told."""
+_FEW = 8
+"""Words that tell no language."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,6 @@ def stories(book: Book, user: str = macros.USER) -> tuple[str, ...]:
     """What is written in somebody's manner; where nothing is, the entries themselves."""
     said = (macros.plain(each, book.voice, user).strip() for each in book.stories)
     return tuple(each for each in said if each) or lore(book, user)
-
-
-def _is_latin(text: str) -> bool:
-    return sum(each.isalpha() and not each.isascii() for each in text) * 20 <= sum(map(str.isalpha, text))
 
 
 def _as_attribute(field: str, text: str) -> str:
@@ -121,8 +119,8 @@ class _Writer:
         yield from (Draft(pair, name, pair.call == calls[spared]) for pair in pairs)
 
     def _is_english(self, text: str) -> bool:
-        """By the entry itself, or by the book where it is a list, say, of Latin letters."""
-        found = is_english(text) or (self._whole and _is_latin(text))
+        """By the entry itself, where it says so much that one can tell."""
+        found = is_english(text) and (self._whole or len(text.split()) >= _FEW)
         self._foreign |= not found and bool(text.strip())
         return found
 

@@ -36,5 +36,6 @@ def _pattern(char: str, user: str) -> re.Pattern[str]:
 def _lines(block: str, speaker: re.Pattern[str]) -> Iterator[tuple[str, str, int]]:
     """(who, what is said until somebody else speaks, where it begins)."""
     found = list(speaker.finditer(block))
-    for match, stop in zip(found, [*(each.start() for each in found[1:]), len(block)], strict=True):
+    ends = [*(each.start() for each in found), len(block)][1:]
+    for match, stop in zip(found, ends, strict=True):
         yield match[1], block[match.end() : stop].strip(), match.start()

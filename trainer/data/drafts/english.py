@@ -17,6 +17,12 @@ _STOP = words(
     "the a an of and to in is was are were has have had with that for on at by from as it its his her their he she "
     "they not but or who which be been this"
 )
+_ELSEWHERE = words(
+    "der das und ist ein eine nicht mit sie er es dem von zu im auf le la les et est un une des dans du il elle "
+    "qui ne pas el los las y que en del por su di che non per della sono uma em het een van "
+    "och att som det jest nie"
+)
+"""The same of other languages; what English has as well is left out."""
 BE = words("is are was were")
 HAVE = words("has have had")
 MODAL = words("can could will would must may might should cannot can't won't doesn't does do did didn't isn't wasn't")
@@ -57,6 +63,8 @@ _ADJECTIVES = words(
     "afraid fond proud capable full famous aware allergic loyal good bad known able close jealous tired made part "
     "ashamed wary suspicious responsible home rich similar equal devoted obsessed member head captain"
 )
+_BEHIND = words("left set put cut let lay rode drew drove flew")
+"""Verbs that are other words elsewhere."""
 _NO_VERB = words("perhaps always sometimes besides his hers its this whereas as plus unless towards afterwards news")
 _NO_PARTICIPLE = words(
     "red bed sacred wicked naked ragged hundred aged blessed beloved crooked rugged wretched jagged need seed"
@@ -103,9 +111,12 @@ COMMON = frozenset(map(_third, _WHAT | _WHERE | _OTHER)) | _PAST | BE | HAVE | M
 
 
 def is_english(text: str) -> bool:
-    """By the little words that no English text does without."""
+    """By the little words that no text does without; a list in Latin letters has none, and passes."""
+    letters = [each for each in text if each.isalpha()]
+    if sum(not each.isascii() for each in letters) * 20 > len(letters):
+        return False
     found = re.findall(r"[^\W\d_]+", text.lower())
-    return bool(found) and sum(word in _STOP for word in found) >= 0.12 * len(found)
+    return sum(word in _STOP for word in found) >= sum(word in _ELSEWHERE for word in found)
 
 
 def is_verb(word: str, behind_name: bool) -> bool:
@@ -114,7 +125,7 @@ def is_verb(word: str, behind_name: bool) -> bool:
     if word in COMMON:
         return True
     ends = re.fullmatch(r"[a-z]{2,}(?:[^su'’]s|ed)", word)  # noqa: RUF001
-    return behind_name and bool(ends) and word not in _NO_VERB | _NO_PARTICIPLE
+    return behind_name and (bool(ends) or word in _BEHIND) and word not in _NO_VERB | _NO_PARTICIPLE
 
 
 def is_adverb(word: str) -> bool:
