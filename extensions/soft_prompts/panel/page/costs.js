@@ -77,7 +77,7 @@
     return { tags: tags.length, costs, sum, problems, note: tags.length ? writing.feed.line : "" };
   };
 
-  // ---- what it looks like
+  // ---- what it looks like; the webui hides every span within its text boxes
 
   const costText = ({ each, times }) => {
     if (!each) return times > 1 ? `× ${times}` : "";
@@ -92,22 +92,22 @@
   };
 
   const costRow = (found) => {
-    const row = make("span", "sp-cost-row");
+    const row = make("div", "sp-cost-row");
     found.costs.slice(0, MOST).forEach((cost, at) => {
       if (at) row.append(" · ");
-      const each = make("span", "sp-cost-tag");
-      each.append(make("code", "", cost.text), " ", make("span", "sp-cost-count", costText(cost)));
+      const each = make("b", "sp-cost-tag");
+      each.append(make("code", "", cost.text), " ", make("b", "sp-cost-count", costText(cost)));
       row.append(each);
     });
     if (found.costs.length > MOST) row.append(` · and ${found.costs.length - MOST} more`);
     const sum = sumText(found);
-    if (sum) row.append(" - ", make("span", "sp-cost-sum", sum));
+    if (sum) row.append(" - ", make("b", "sp-cost-sum", sum));
     return row;
   };
 
   const problemRow = (field, problem) => {
-    const row = make("span", "sp-cost-problem");
-    const sign = make("span", "sp-cost-sign", "✕ ");
+    const row = make("div", "sp-cost-problem");
+    const sign = make("b", "sp-cost-sign", "✕ ");
     sign.setAttribute("aria-hidden", "true");
     row.append(sign, problem.text);
     if (!problem.mend) return row;
@@ -122,8 +122,8 @@
     const { problems, note } = found;
     const made = found.costs.length ? [costRow(found)] : [];
     made.push(...problems.slice(0, MOST).map((each) => problemRow(field, each)));
-    if (problems.length > MOST) made.push(make("span", "sp-cost-problem", `and ${problems.length - MOST} more like these`));
-    if (note) made.push(make("span", "sp-cost-note", note));
+    if (problems.length > MOST) made.push(make("div", "sp-cost-problem", `and ${problems.length - MOST} more like these`));
+    if (note) made.push(make("div", "sp-cost-note", note));
     return made;
   };
 
@@ -157,9 +157,22 @@
     anchor.append(line);
   };
 
+  // A box as high as the window gives the line its room, so that the page need not scroll for it.
+  const share = (field, line) => {
+    const atEnd = field.scrollTop + field.clientHeight >= field.scrollHeight - 2;
+    field.style.maxHeight = "";
+    const page = document.scrollingElement;
+    const over = page.scrollHeight - page.clientHeight;
+    if (over <= 0 || over > line.offsetHeight + 1 || field.offsetHeight < 200) return;
+    const look = getComputedStyle(field);
+    const whole = look.boxSizing === "border-box" ? field.offsetHeight : parseFloat(look.height);
+    field.style.maxHeight = `${whole - over}px`;
+    if (atEnd) field.scrollTop = field.scrollHeight;
+  };
+
   // One short line has room between that frame and the window's foot; more lies over what is around, with a ground.
-  const fit = (line) => {
-    if (!line.classList.contains("sp-over")) return;
+  const fit = (field, line) => {
+    if (!line.classList.contains("sp-over")) return share(field, line);
     line.classList.remove("sp-framed", "sp-above");
     const room = window.innerHeight - line.parentElement.getBoundingClientRect().bottom;
     line.classList.toggle("sp-framed", line.offsetHeight > 18 || line.offsetHeight > room);
@@ -167,8 +180,11 @@
   };
 
   const remove = (field) => {
-    lines.get(field)?.line.remove();
-    if (lines.delete(field)) writing.say("");
+    if (!lines.has(field)) return;
+    lines.get(field).line.remove();
+    lines.delete(field);
+    field.style.maxHeight = "";
+    writing.say("");
   };
 
   const update = (field) => {
@@ -185,7 +201,7 @@
       put(field, line);
     }
     lines.set(field, { line, shown, value: field.value, problems: JSON.stringify(found.problems) });
-    fit(line);
+    if (changed || line !== kept?.line) fit(field, line);
     if (shown !== kept?.shown && document.activeElement === field) writing.say(shown, 1200);
   };
 
@@ -211,7 +227,7 @@
     due.set(field, setTimeout(() => { due.delete(field); if (visible(field)) update(field); }, 150));
   });
   document.addEventListener("focusout", (event) => { if (lines.has(event.target)) setTimeout(tick); });
-  window.addEventListener("resize", () => { for (const { line } of lines.values()) fit(line); });
+  window.addEventListener("resize", () => { for (const [field, { line }] of lines) fit(field, line); });
   writing.changed(tick);
   setInterval(() => { if (!due.size) tick(); }, 500);
 
