@@ -60,6 +60,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_gguf(tmp_path_factory.mktemp("gguf") / "tiny.gguf", model, make_tokenizer("bytes"), "Q8_0")
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process, too: threads of a small model wait for one another, above all beside another job."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def hosting(file: Path) -> Hosting:
     return Hosting(file)

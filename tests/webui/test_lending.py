@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -188,3 +191,47 @@ def test_a_file_of_llama_cpp_makes_room_and_comes_back(
     monkeypatch.setattr(inside.models, "load_model", lambda name, loader: (None, None))
     with pytest.raises(TrainingError, match="could not be loaded again"):
         done[0]()
+
+
+LLAMA_SERVER = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server") or ""
+
+
+@pytest.fixture
+def llama(inside: Inside, gguf_of_tests: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
+    """The webui with the storyteller as GGUF, in a real llama-server."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from soft_prompts import demo
+
+    binaries = ModuleType("llama_cpp_binaries")
+    binaries.get_binary_path = lambda: LLAMA_SERVER  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "llama_cpp_binaries", binaries)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # threads of a small model wait for one another, above all beside a job
+    model, tokenizer = (each.from_pretrained(demo.path()) for each in (AutoModelForCausalLM, AutoTokenizer))
+    gguf_of_tests.write_gguf(inside.user_data / "models" / "lent.gguf", model, tokenizer)
+    args, before = inside.shared.args, dict(vars(inside.shared.args))
+    args.loader, args.ctx_size, args.threads, args.gpu_layers = "llama.cpp", 1024, 1, 0
+    inside.models.unload_model()
+    inside.shared.model, inside.shared.tokenizer = inside.models.load_model("lent.gguf")
+    yield inside
+    inside.models.unload_model()
+    vars(args).update(before)
+    inside.load()
+
+
+@pytest.mark.llamacpp
+@pytest.mark.slow
+@pytest.mark.skipif(not LLAMA_SERVER, reason="LLAMA_SERVER names no llama-server, and none is on the PATH")
+def test_from_a_running_gguf_to_a_story_with_the_tag(llama: Inside, runs: Runs, text: Path) -> None:
+    assert runs.reason == "" and "process of its own" in runs.advice and "Unload the model" in runs.asks
+    plain, first = llama.complete(OPENING), llama.shared.model
+    settings = {**SMALL, "steps": "6", "validate": "3"}
+    runs.start(runs.plan("finetune", "lamp", [text], None, settings), agreed=True)
+    until(lambda: llama.shared.model is None)
+    until(lambda: runs._live is None, 600)
+    (done,) = runs.boards()
+    assert (done.state, done.problem) == ("done", "") and done.start["model"] == "lent"
+    assert llama.shared.model is not None and llama.shared.model is not first
+    assert {each.name: each.verdict for each in llama.ours.desk.rows()} == {"lamp": "fits"}
+    assert llama.complete(OPENING) == plain != llama.complete(OPENING + "<<sp:lamp>>")
+    assert not [use for use in llama.ours.last.uses if use.problem]
