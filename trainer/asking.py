@@ -15,7 +15,7 @@ from ..fingerprint import judge
 from ..hosts.hf import text_prompt
 from ..hosts.hf.view import ModelView, codec_of, unwrap
 from ..prompt import Prompt, SoftPrompt, TextPrompt
-from .data import Corpus, Facts, Lore
+from .data import Corpus, Facts, Lore, pairs
 from .data.texts import DATASETS
 from .loading import Choice, load
 from .showing import Nobody, People, Programs, Screen
@@ -119,9 +119,9 @@ def method_of(options: argparse.Namespace, prompt: Prompt) -> str:
     if options.held_out or options.lore:
         return "world info"
     first = Path(options.data[0])
-    if first.suffix.lower() in DATASETS and first.is_file() and _are_facts(first):
-        return "world info"
     known = prompt.metadata.get("method", "") if isinstance(prompt, SoftPrompt) else ""
+    if first.is_file() and _are_facts(first, known):
+        return "world info"
     return "distill" if known == "distill" or options.questions else "finetune"
 
 
@@ -134,8 +134,11 @@ def block_of(prompt: SoftPrompt) -> dict[str, int]:
         return {}
 
 
-def _are_facts(path: Path) -> bool:
+def _are_facts(path: Path, known: str) -> bool:
+    """Pairs always are; a lorebook or a card is, unless it was a text to this prompt."""
+    if path.suffix.lower() not in DATASETS and known != "world info":
+        return False
     try:
-        return bool(Facts.read(path).pairs)
+        return bool(pairs.read(path) if known in ("finetune", "distill") else Facts.read(path).pairs)
     except SoftPromptError:
         return False

@@ -101,9 +101,9 @@ def told(lines: Sequence[Line], target: Path) -> str:
         rows.append((each.entry[:32], str(each.before), str(each.after), *shares, each.why or each.tag))
     before, after = sum(line.before for line in lines), sum(line.after for line in lines)
     return (
-        f"{table(rows)}\n\nAll of it cost {before:,} tokens, and costs {after:,} now. Recall is the share of questions on "
-        f"an entry that the model answers word for word.\nWritten: {target}: the same book, with tags as its texts. It "
-        "works wherever these soft prompts are in the library."
+        f"{table(rows)}\n\nAll of it cost {before:,} tokens, and costs {after:,} now. Recall is the share of questions "
+        "on an entry that the model answers word for word.\n"
+        f"Written: {target}: the same book, with tags as its texts. It works wherever these soft prompts are in the library."
     )
 
 

@@ -25,6 +25,7 @@ from .library import Entry, Library
 from .prompt import Prompt, SoftPrompt
 from .tags import LARGEST_STRENGTH, name_problem, tag_for
 from .terminal import columns, table
+from .trainer.carrying import NOT_INSIDE
 from .trainer.options import FOLDER, Parser, Words, add_eval, add_field_test, add_model, add_train, find, positive
 from .trainer.words import add_card, add_import, add_lorebook
 
@@ -188,9 +189,22 @@ def _show(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(facts | ({"vectors": [asdict(each) for each in near]} if near else {}), ensure_ascii=False))
         return
-    print(table(list(facts.items())))
+    print(_told(facts) if isinstance(prompt, SoftPrompt) else table(list(facts.items())))
     if near:
         print("\n" + _brought(".hosts.hf.neighbours").told(near))
+
+
+def _told(facts: dict[str, Any]) -> str:
+    """What one should know before one uses a prompt, or passes it on."""
+    licence = {"licence": facts.get("licence") or "not said: ask its author before you pass it on"}
+    model = {"base_model": facts.get("base_model") or "not said: the width is all that is known of the model it wants"}
+    rows = {key: value for key, value in (facts | model | licence).items() if key not in ("sample_base", "sample")}
+    sample = (
+        [columns(("without", facts["sample_base"]), ("with", facts["sample"]))]
+        if {"sample_base", "sample"} <= {*facts}
+        else []
+    )
+    return "\n\n".join([table(list(rows.items())), *sample, NOT_INSIDE])
 
 
 def _neighbours(options: argparse.Namespace, prompt: Prompt) -> list[Any]:

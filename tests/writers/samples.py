@@ -96,6 +96,10 @@ def card(spec: int = 2, **more: Any) -> dict[str, Any]:
     return {"spec": f"chara_card_v{spec}", "spec_version": f"{spec}.0", "data": {**data, **more}}
 
 
+def card_book() -> dict[str, Any]:
+    return {"spec": "lorebook_v3", "data": card()["data"]["character_book"]}
+
+
 def card_1() -> dict[str, Any]:
     fields = ("name", "description", "personality", "scenario", "first_mes", "mes_example")
     return {name: card()["data"][name] for name in fields}
@@ -221,10 +225,10 @@ SAMPLES = (
     Sample("Character Card V3, PNG", "emma.png", png({"chara": card(), "ccv3": card(3)}), "Character Card V3", NAMES),
     Sample("Character Card V3, JSON", "emma.json", written(card(3), 4), "Character Card V3", NAMES),
     Sample("Character Card V3, charx", "emma.charx", charx(card(3)), "Character Card V3", NAMES),
-    Sample("lorebook of a card, alone", "oakham.json", written({"spec": "lorebook_v3", "data": card()["data"]["character_book"]}),
-           "lorebook of a Character Card", NAMES[4:]),
+    Sample("lorebook of a card, alone", "oakham.json", written(card_book()), "lorebook of a Character Card", NAMES[4:]),
     Sample("NovelAI lorebook", "oakham.lorebook", written(novelai()), "NovelAI lorebook", ("Oakham", "Killer")),
-    Sample("NovelAI lorebook, PNG", "oakham.png", png({"naidata": novelai()}), "NovelAI lorebook", ("Oakham", "Killer")),
+    Sample("NovelAI lorebook, PNG", "oakham.png", png({"naidata": novelai()}), "NovelAI lorebook",
+           ("Oakham", "Killer")),
     Sample("NovelAI scenario", "fog.scenario", written(scenario()), "NovelAI scenario", ("memory", "Oakham", "Killer")),
     Sample("KoboldAI story", "fog.json", written(kobold()), "KoboldAI story", ("memory", "oakham")),
     Sample("KoboldAI United story", "fog.json", written(united()), "KoboldAI story", ("memory", "Oakham")),

@@ -120,8 +120,8 @@ def test_each_statement_holds_one_phrasing_out_and_never_the_plain_one() -> None
 
 def test_dialogue_is_taken_as_it_stands() -> None:
     text = (
-        "Emma is a thief.\n<START>\n{{user}}: Who are you?\n{{char}}: *shrugs*\nNobody.\n{{user}}: And he?\n{{char}}: Him?\n"
-        "<START>\n{{char}}: Go home."
+        "Emma is a thief.\n<START>\n{{user}}: Who are you?\n{{char}}: *shrugs*\nNobody.\n"
+        "{{user}}: And he?\n{{char}}: Him?\n<START>\n{{char}}: Go home."
     )
     made = of(text)
     talk = [each.pair for each in made.drafts if each.pair.call.startswith("\nUser:")]
@@ -142,7 +142,7 @@ def test_macros_that_only_the_tool_fills_in_are_left_out_and_said() -> None:
 
 
 def test_other_languages_are_cut_by_the_name() -> None:
-    assert plain("Лена живёт в Петербурге. Она носит серое пальто.", "Лена")[0] == "Лена живёт | в Петербурге"
+    assert plain("Лена живёт в Петербурге. Она носит серое пальто.", "Лена")[0] == "Лена живёт | в Петербурге"  # noqa: RUF001
     assert plain("霧は港の町です。", "霧") == ["霧は |港の町です"]
     assert plain("ليلى تعيش في القاهرة.", "ليلى") == ["ليلى تعيش | في القاهرة"]
     assert "questions are only made up in English" in of("Лена живёт в Петербурге.", "Лена").notes[-1]

@@ -192,3 +192,13 @@ def test_a_soft_prompts_own_file_goes_into_the_library(typed: Typed) -> None:
 
 def test_novelais_files_are_no_cards() -> None:
     assert assets.carried(opened(written(novelai()))) == []  # type: ignore[arg-type]
+
+
+def test_show_says_what_one_should_know_before_one_passes_it_on(typed: Typed) -> None:
+    status, out, _ = typed("show", "noir")
+    assert status == 0 and "CC0" in out and "gpt2" in out
+    assert "The texts that it was trained on are not in it" in out
+    assert "without" in out and "The door opened" in out and "The door creaked" in out and "sample_base" not in out
+    SoftPrompt("bare", np.ones((1, 8), np.float32)).save("soft_prompts/bare.safetensors")
+    _, out, _ = typed("show", "bare")
+    assert "not said: ask its author before you pass it on" in out and "the width is all that is known" in out

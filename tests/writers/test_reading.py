@@ -189,19 +189,22 @@ def test_cut_files_are_refused_by_name(sample: Sample, tmp_path: Path) -> None:
         assert str(caught.value).startswith(f"{path}: ")
 
 
+EMPTY: dict[str, Any] = {
+    **{"name": 7, "description": None, "personality": [], "scenario": {}, "mes_example": 1, "first_mes": ""},
+    **{"character_book": 3, "alternate_greetings": 0},
+}
 BAD = [
     ("a.png", png({}), "it is a picture (PNG) without a character in it"),
     ("a.png", png({"chara": "x"}), "its 'chara' is no object, but the text 'x'"),
     ("a.png", picture.with_texts(png({}), {"chara": b"%%%"}), "its 'chara': it is no JSON"),
     ("a.png", picture.with_texts(png({}), {"chara": b"a"}), "is damaged: get the card again"),
     ("a.charx", charx([1]), "its 'card.json' is no object, but a list"),
-    ("a.json", written(card(2, name=7, description=None, personality=[], scenario={}, mes_example=1, character_book=3,
-                            first_mes="", alternate_greetings=0)), "it is a Character Card V2, and nothing in it can be used"),
-    ("a.json", written({"lorebookVersion": 6, "entries": [3]}), "nothing in it can be used (entry '1': it is no object"),
+    ("a.json", written(card(2, **EMPTY)), "it is a Character Card V2, and nothing in it can be used"),
+    ("a.json", written({"lorebookVersion": 6, "entries": [3]}), "be used (entry '1': it is no object"),
     ("a.yaml", b"- a\n- b\n", "it is YAML, but no character of the webui"),
     ("a.yaml", b'name: "Emma\n', "line 1: the text that begins with \" has no \" at its end"),
     ("a.yaml", b"name: Emma\nnonsense\n", "line 2: it is no YAML of names and texts"),
-    ("a.json", written({"entries": {"0": {"content": "Yes."}}}), "no calls and responses could be drafted from this Silly"),
+    ("a.json", written({"entries": {"0": {"content": "Yes."}}}), "no calls and responses could be drafted"),
     ("a.txt", b"Emma wears black.", "Pairs are written like"),
 ]  # fmt: skip
 
@@ -336,8 +339,12 @@ def test_yaml_of_the_webui() -> None:
     book = books.find(webui(), ".yaml")
     assert book is not None and book.stories == ('Hello,\n"stranger".',)
     assert book.entries[0].text.startswith("Emma is a detective from London.\nShe wears")
-    nested = "name: Emma # who\ncontext: >\n  a\n  b\n\n  c\nextra:\n  - 1\n  - x: 2\nlist:\n- a\n- b\nmore: {a: 1}\nplain: a\n  b\n"
-    assert yaml.texts(nested) == {"name": "Emma", "context": "a b\nc\n", "plain": "a b"}
+    nested = "name: Emma # who\ncontext: >\n  a\n  b\n\n  c\nextra:\n  - 1\n  - x: 2\nlist:\n- a\n- b\n"
+    assert yaml.texts(f"{nested}more: {{a: 1}}\nplain: a\n  b\n") == {
+        "name": "Emma",
+        "context": "a b\nc\n",
+        "plain": "a b",
+    }
 
 
 def test_a_picture_keeps_all_else() -> None:
