@@ -23,11 +23,11 @@ HINT = (
 SEED = "The same seed, and the same choices, give the same words."
 HEAT = "0 always takes the likeliest word; more is freer."
 ASKED = (
-    "seen", "run", "hint", "hinted", "text", "left", "left_strength", "right", "right_strength", "seed", "tokens",
+    "run", "hint", "seen", "hinted", "text", "left", "left_strength", "right", "right_strength", "seed", "tokens",
     "temperature",
 )  # fmt: skip
 POLLED = ("seen", "hinted", "left", "left_strength", "right", "reason")
-WRITTEN = ("run", "state", "columns", "legend")
+WRITTEN = ("state", "columns", "legend")
 
 
 class TryingSection:
@@ -63,7 +63,7 @@ def _components(gr: Any, desk: Desk) -> dict[str, Any]:
 
     with gr.Column(elem_id="sp-try-page"):
         with gr.Column(elem_classes=["sp-hidden"]):
-            for name in ("seen", "run", "hint", "hinted"):
+            for name in ("run", "hint", "seen", "hinted"):
                 parts[name] = gr.Textbox(first.get(name, {}).get("value", ""), show_label=False)
             parts["poll"] = gr.Button("News", elem_id="sp-try-poll")
         text("reason", first["reason"]["value"], line=True)
@@ -134,13 +134,16 @@ def _events(gr: Any, desk: Desk, parts: dict[str, Any]) -> None:
     def write(*sent: Any) -> Iterator[list[Any]]:
         yield from (updates(WRITTEN, changes) for changes in desk.write(Asked(*sent)))
 
-    # The page adds what is chosen in the library now.
-    polled = at_once("poll", desk.poll, POLLED, "reason", js="(...sent) => window.softPrompts?.hinted?.(sent) ?? sent")
+    def adding(what: str) -> str:
+        """What the page puts into what is sent: see trying.js."""
+        return f"(...sent) => window.softPrompts?.{what}?.(sent) ?? sent"
+
+    polled = at_once("poll", desk.poll, POLLED, "reason", js=adding("hinted"))
     wiring.script(polled.success, "() => { window.softPrompts?.tried(); return []; }")
     at_once("dice", desk.dice, ["seed", "state"], "state")
-    at_once("stop", desk.stop, ["state"], "state")
+    at_once("stop", desk.stop, ["state"], "state", js=adding("ending"))
     # Each browser waits for the model by itself, and none for another's page.
-    slow: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16, **wiring.private}
+    slow: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16, "js": adding("begun"), **wiring.private}
     parts["write"].click(write, inputs, [parts[name] for name in WRITTEN], **slow)
     coloured = "(on) => { window.softPrompts?.colours(on); return []; }"
     wiring.script(parts["colours"].change, coloured, [parts["colours"]])

@@ -10,6 +10,8 @@ import logging
 import queue
 import secrets
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,17 +35,20 @@ SHORTEST, USUAL, LONGEST = 10, 60, 400
 HOTTEST = 2.0
 PACE = 0.2
 """Seconds between two looks at what was written."""
+DRAWN = 1500
+"""Pieces that any page draws within a second: of a long text, it is shown more seldom."""
 SEEDS = 1_000_000
 WAITING = "Waiting for the model …"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the page sends with every event; seen: what its lists show; hint: the tag that was chosen in the library."""
+    """What the page sends with every event; run: which trial; hint: the tag that is chosen in the library, of which
+    `hinted` was taken over already; seen: what the lists show."""
 
-    seen: str = ""
     run: str = ""
     hint: str = ""
+    seen: str = ""
     hinted: str = ""
     text: str = ""
     left: str = ""
@@ -105,7 +110,7 @@ class Desk:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._trials: dict[str, Trial] = {}
+        self._stopped: deque[str] = deque(maxlen=200)
 
     # ---- what can be chosen
 
@@ -151,12 +156,11 @@ class Desk:
     def write(self, asked: Asked) -> Iterator[Changes]:
         """Both columns as they grow; never raises. What goes wrong stands in words in the line above them."""
         texts: tuple[list[Piece], list[Piece]] = ([], [])
-        key = secrets.token_hex(8)
-        yield {"run": {"value": key}, **self._shown(asked, texts, WAITING, running=True)}
+        yield self._shown(asked, texts, WAITING, running=True)
         try:
             if reason := self.host.tries.reason:
                 raise SoftPromptError(reason)
-            yield from self._written(asked, key, texts)
+            yield from self._written(asked, texts)
         except SoftPromptError as problem:
             yield self._shown(asked, texts, str(problem), "bad")
         except Exception as fault:
@@ -166,26 +170,24 @@ class Desk:
 
     def stop(self, asked: Asked) -> Changes:
         """End this page's trial, also while it waits."""
-        trial = self._trials.get(asked.run)
-        if trial is None:
-            return {}
-        trial.stopped.set()
-        return {"state": {"value": markup.state("Stopping …")}}
+        self._stopped.append(asked.run)
+        return {}
 
-    def _written(self, asked: Asked, key: str, texts: tuple[list[Piece], list[Piece]]) -> Iterator[Changes]:
-        trial = self._trials[key] = Trial(lambda: self._begin(asked))
+    def _written(self, asked: Asked, texts: tuple[list[Piece], list[Piece]]) -> Iterator[Changes]:
+        trial = Trial(lambda: self._begin(asked))
         try:
-            while not trial.ended and not trial.stopped.is_set():
+            # It may have been stopped before it came up.
+            while not trial.ended and not (asked.run and asked.run in self._stopped):
                 news = trial.news(PACE)
                 for number, piece in news:
                     texts[number].append(piece)
                 if news:
                     yield self._shown(asked, texts, "Writing …", running=True)
+                    time.sleep(min(1.0, sum(map(len, texts)) / DRAWN))
             yield self._shown(asked, texts, _ended(trial, texts))
         finally:
             # A page that is closed in the middle of it ends its trial.
             trial.stopped.set()
-            del self._trials[key]
 
     def _begin(self, asked: Asked) -> Iterator[tuple[int, Piece]]:
         left, right = (placed(asked.text or "", side) for side in asked.sides)

@@ -72,9 +72,9 @@ def level(change: float) -> int:
 
 
 def comparison(change: float, names: Sequence[str]) -> str:
-    """ "3.2 times likelier with noir"; change: for the left column, in nats."""
+    """ "3.2 times likelier with noir"; change: for the left column, in nats; empty: about as likely in both."""
     if not level(change):
-        return "about as likely in both"
+        return ""
     name = _where(names[0] if change > 0 else names[1])
     if abs(change) >= math.log(MOST):
         return f"more than {MOST:,} times likelier {name}"
@@ -116,8 +116,11 @@ def _acts(side: Side, name: str, written: bool) -> str:
 
 def _token(piece: Piece, change: float, names: Sequence[str]) -> str:
     depth = level(change)
-    shade = f" sp-{'up' if change > 0 else 'down'}{depth}" if depth else ""
-    return f'<span class="sp-tok{shade}" data-say="{words(comparison(change, names))}">{lines(piece.text)}</span>'
+    if not depth:
+        # The most of a long text: the page has the words for these.
+        return f'<span class="sp-tok">{lines(piece.text)}</span>'
+    shade = f"sp-{'up' if change > 0 else 'down'}{depth}"
+    return f'<span class="sp-tok {shade}" data-say="{words(comparison(change, names))}">{lines(piece.text)}</span>'
 
 
 def lines(text: str) -> str:

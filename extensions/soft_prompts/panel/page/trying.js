@@ -9,7 +9,8 @@
 
   const say = (word) => {
     const line = part("#sp-try-word");
-    if (line) line.textContent = word ? `“${word.textContent.trim() || "a space"}”: ${word.dataset.say}` : "";
+    const text = word?.textContent.trim() || "a space";
+    if (line) line.textContent = word ? `“${text}”: ${word.dataset.say ?? "about as likely in both"}` : "";
   };
   const choose = (word) => {
     for (const old of document.querySelectorAll(`${PAGE} .sp-now`)) old.classList.remove("sp-now");
@@ -22,15 +23,16 @@
     const word = wordAt(event.target);
     if (word) say(word);
   });
-  // Before the server has heard of it.
-  const told = (line) => {
-    const state = part("#sp-try-state .sp-go, #sp-try-state .sp-said span:last-child");
-    if (state) state.textContent = line;
-  };
+  // ---- what is said before the server has heard of it, and which trial is this page's
+
+  let run = "";
+  const line = () => part("#sp-try-state .sp-go, #sp-try-state .sp-said span:last-child");
+  const told = (words) => { if (line()) line().textContent = words; };
+  const going = () => /^(Waiting|Writing)/.test(line()?.textContent ?? "");
 
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.(`${PAGE} #sp-try-write`) && !part(".sp-running")) told("Waiting for the model …");
-    if (event.target.closest?.(`${PAGE} #sp-try-stop`) && part(".sp-running")) told("Stopping …");
+    if (event.target.closest?.(`${PAGE} #sp-try-write`) && !going()) told("Waiting for the model …");
+    if (event.target.closest?.(`${PAGE} #sp-try-stop`) && going()) told("Stopping …");
     const word = wordAt(event.target);
     if (word) choose(word);
     const column = event.target.closest?.(`${PAGE} .sp-col`);
@@ -78,8 +80,12 @@
     tried: () => { asked = 0; },
     sides: () => setTimeout(sides),
     colours: (on) => part("#sp-try-page")?.classList.toggle("sp-plain", !on),
-    // The third of what is sent: the tag of the row that is chosen in the library.
-    hinted: (sent) => sent.map((each, place) => place === 2
-      ? part("#sp-details .sp-chosen") ? part("#sp-tag textarea, #sp-tag input")?.value ?? "" : "" : each),
+    // The first two of what is sent: the name of this page's trial, and the tag of the row chosen in the library.
+    begun: ([, ...sent]) => [run = `${Date.now()}.${Math.random()}`, ...sent],
+    ending: ([, ...sent]) => [run, ...sent],
+    hinted: ([run, , ...sent]) => {
+      const chosen = part("#sp-details .sp-chosen") && part("#sp-tag textarea, #sp-tag input")?.value;
+      return [run, chosen || "", ...sent];
+    },
   });
 })();
