@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any, Protocol
 
@@ -44,8 +45,7 @@ class Wiring:
     @property
     def private(self) -> dict[str, Any]:
         """Our events are no part of the host's API; gradio 4 and 6 have different words for that."""
-        known = inspect.signature(self.gr.Button("", render=False).click).parameters
-        return {"show_api": False} if "show_api" in known else {"api_visibility": "private"}
+        return dict(_private(self.gr))
 
     def script(self, event: Callable[..., Any], code: str, takes: Sequence[Any] = (), gives: Sequence[Any] = ()) -> Any:
         """What happens in the page alone."""
@@ -56,6 +56,13 @@ class Wiring:
         known = inspect.signature(self.gr.Tab).parameters
         whole = {"render_children": True} if "render_children" in known else {}
         return self.gr.Tab(title, elem_id=name, **whole)
+
+
+@cache
+def _private(gr: Any) -> tuple[tuple[str, Any], ...]:
+    """Found once: there are many events, and gradio takes its time for a component."""
+    known = inspect.signature(gr.Button("", render=False).click).parameters
+    return (("show_api", False),) if "show_api" in known else (("api_visibility", "private"),)
 
 
 def button(gr: Any, words: str, name: str, variant: str = "secondary") -> Any:
