@@ -40,14 +40,15 @@ def check() -> None:
 
 def alone(options: argparse.Namespace) -> Alone:
     """The host, which has not begun to load its model yet."""
+    return Alone(options.folder, lambda: loaded(options), options.model or "storyteller", model_words(options))
 
-    def load() -> tuple[Any, Any]:
-        from .trainer.asking import opened
 
-        found: tuple[Any, Any] = opened(options)
-        return found
+def loaded(options: argparse.Namespace) -> tuple[Any, Any]:
+    """(model, tokenizer); here torch comes in."""
+    from .trainer.asking import opened
 
-    return Alone(options.folder, load, options.model or "storyteller", model_words(options))
+    found: tuple[Any, Any] = opened(options)
+    return found
 
 
 def blocks(host: Alone) -> Any:
