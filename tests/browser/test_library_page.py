@@ -188,12 +188,32 @@ def test_delete_undo_and_the_trash(page: Page, host: Any, folder: Path) -> None:
     assert until(lambda: tree(folder) == before) and page.said("#sp-trash", "Nothing was deleted.")
 
 
+def double_click(page: Page, selector: str) -> None:
+    from selenium.webdriver import ActionChains
+
+    page.js("arguments[0].scrollIntoView({ block: 'center' })", page.one(selector))
+    ActionChains(page.driver).double_click(page.one(selector)).perform()
+
+
 def test_a_double_click_deletes_once(page: Page, host: Any, folder: Path) -> None:
     page.choose("noir")
-    page.js("const it = document.querySelector('#sp-discard'); it.click(); it.click()")
+    double_click(page, "#sp-duplicate")
+    assert page.said("#sp-filed", "This is the copy.")
+    page.choose("noir")
+    double_click(page, "#sp-discard")
     assert page.said("#sp-binned", "noir.safetensors lies in the trash.")
     time.sleep(1)
     assert len(host.shelf.discarded()) == 1 and page.one("#sp-undo").is_displayed()
+    assert [name for name in tree(folder) if name.startswith("noir")] == [
+        "noir-2.safetensors",
+        "noir-2.training/report.txt",
+    ]
+    page.choose("people/emma")
+    # As a script, or two hands on two phones: both arrive.
+    page.js("const it = document.querySelector('#sp-discard'); it.click(); it.click()")
+    assert page.said("#sp-binned", "llama-3-8b.safetensors lies in the trash.")
+    time.sleep(1)
+    assert page.one("#sp-undo").is_displayed() and len(host.shelf.discarded()) == 2
 
 
 def test_undo_where_the_name_is_taken(page: Page, host: Any, folder: Path) -> None:
@@ -203,7 +223,7 @@ def test_undo_where_the_name_is_taken(page: Page, host: Any, folder: Path) -> No
     (folder / "sea.txt").write_text("Mine.")
     assert page.said("#sp-library", "<<sp:sea>>")
     page.click("#sp-undo")
-    assert page.said("#sp-binned", "sea.txt has the name of sea.txt by now: rename that one, then try again")
+    assert page.said("#sp-binned", "sea.txt has the name of sea.txt by now: rename that one, then put this one back")
     assert tree(folder)["sea.txt"] == b"Mine."
 
 

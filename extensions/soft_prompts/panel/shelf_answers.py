@@ -6,6 +6,7 @@ import atexit
 import secrets
 import shutil
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,6 +36,7 @@ class Keeping:
         self.host = panel.host
         self._offers: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._parcels = ""
+        self._deleting = threading.Lock()
 
     def poll(self, asked: Asked) -> Changes:
         """Everything, where anything has changed, the trash as well."""
@@ -87,10 +89,11 @@ class Keeping:
     def discard(self, asked: Asked) -> Changes:
         """Into the trash; the way back stands beside what is said of it."""
         self.panel.check_free()
-        row = self.panel.chosen(asked)
-        if row is None:
-            return {"seen": {"value": ""}}  # a second click, which must not take the way back away
-        gone = self.host.shelf.discard(row.file)
+        with self._deleting:
+            row = self.panel.chosen(asked)
+            if row is None:
+                return {"seen": {"value": ""}}  # a second click, which must not take the way back away
+            gone = self.host.shelf.discard(row.file)
         none: Changes = {"key": {"value": ""}, "fresh": {"value": ""}}
         changes = self.panel.choose(replace(asked, key="", fresh=""))
         binned = line(f"{row.file} lies in the trash.")

@@ -36,6 +36,16 @@
     into.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // ---- the second click of a double click is none: what the first one said would be gone at once
+
+  const ONCE = ["rename", "describe", "duplicate", "convert", "discard", "undo", "keep", "refuse", "make"]
+    .map((name) => `${PANEL} #sp-${name}`).join();
+  document.addEventListener("click", (event) => {
+    if (event.detail < 2 || !event.target.closest?.(ONCE)) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  }, true);
+
   // ---- the trash
 
   document.addEventListener("click", (event) => {
