@@ -139,7 +139,8 @@ def test_streaming_costs_little(page: Page) -> None:
         return new Promise((done) => setTimeout(() => {
           const real = Object.getOwnPropertyDescriptor(Node.prototype, "nodeValue");
           let [count, read] = [0, 0];
-          Object.defineProperty(Node.prototype, "nodeValue", { ...real, get() { read += 1; return real.get.call(this); } });
+          const get = function () { read += 1; return real.get.call(this); };
+          Object.defineProperty(Node.prototype, "nodeValue", { ...real, get });
           const grow = () => {
             last.firstChild.appendData(" word");
             if ((count += 1) < 100) return requestAnimationFrame(grow);
