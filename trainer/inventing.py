@@ -59,6 +59,8 @@ def _written(reader: Reader, tokenizer: Any, entry: Entry, char: str, user: str,
     question, _, start = example.call.strip().partition("\n")
     shown = f"{text}\n\nQuestion: {question.strip()}\nAnswer: {start}{example.response}.\n\nQuestion:"
     ids = reader.seams.inner(shown)
+    if reader.longest and len(reader.head) + len(ids) + LENGTH > reader.longest:
+        return
     for row in write(reader, None, [ids] * EACH, LENGTH, seed=len(ids), temperature=HEAT):
         match = _FORM.match(tokenizer.decode(row))
         if match:

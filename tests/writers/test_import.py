@@ -202,3 +202,32 @@ def test_show_says_what_one_should_know_before_one_passes_it_on(typed: Typed) ->
     SoftPrompt("bare", np.ones((1, 8), np.float32)).save("soft_prompts/bare.safetensors")
     _, out, _ = typed("show", "bare")
     assert "not said: ask its author before you pass it on" in out and "the width is all that is known" in out
+
+
+def test_a_model_writes_more_and_each_is_marked(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any], tokenizer: Any
+) -> None:
+    from soft_prompts.trainer import inventing
+
+    make("llama", max_position_embeddings=2048).save_pretrained("tiny")
+    tokenizer.save_pretrained("tiny")
+    said = [
+        " What does Emma own?\nAnswer: Emma owns a cat.\n\nQuestion:",
+        " nothing",
+        " Who?\nAnswer: a",
+        " A?\nAnswer:",
+    ]
+    seen: list[str] = []
+
+    def write(reader: Any, vectors: Any, starts: list[list[int]], *more: Any, **options: Any) -> list[list[int]]:
+        seen.append(tokenizer.decode(starts[0]))
+        return [tokenizer(each, add_special_tokens=False)["input_ids"] for each in said]
+
+    monkeypatch.setattr(inventing, "write", write)
+    status, out, _ = typed("import", "emma.png", "--ask", "--model", "tiny")
+    assert status == 0 and "were written by the model, and are marked: read them before you train" in out
+    made = [each for each in json.loads(Path("emma.facts.json").read_text("utf-8")) if "written_by" in each]
+    assert [(each["call"], each["response"]) for each in made] == [("\nWhat does Emma own?\nEmma owns", " a cat")]
+    assert made[0]["written_by"].endswith("not yet reviewed") and "held_out" not in made[0]
+    assert "She wears a crisp black pantsuit" in seen[0] and seen[0].rstrip().endswith("Question:")
+    assert any("written by a model" in note for note in Facts.read("emma.facts.json").notes)

@@ -12,7 +12,7 @@ from itertools import pairwise, takewhile
 
 from ....errors import InvalidFile
 
-_NAME = re.compile(r"(\"[^\"\\]*\"|'[^']*'|[^\s#:&*!|>'\"%@`\[\]{},?-][^#:]*?)\s*:(?=\s|$)[ \t]*(.*)")
+_NAME = re.compile(r"(\"[^\"\\]*\"|'[^']*'|[^\s#:&*!|>'\"%@`\[\]{},?-][^#:]{0,80}?)\s*:(?=\s|$)[ \t]*(.*)")
 _BLOCK = re.compile(r"([|>])(?:([+-])?([1-9])?|([1-9])([+-])?)[ \t]*(?:#.*)?$")
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
 _PLAIN_ESCAPES = {
@@ -96,7 +96,7 @@ def _quoted(value: str, more: list[str]) -> str:
 
 
 def _joined(text: str) -> str:
-    return re.sub(r"[ \t]*\n[ \t\n]*", lambda gap: "\n" * (gap[0].count("\n") - 1) or " ", text)
+    return re.sub(r"(?<![ \t])[ \t]*\n[ \t\n]*", lambda gap: "\n" * (gap[0].count("\n") - 1) or " ", text)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ which every statement holds one out. The same book always gives the same drafts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -15,8 +16,10 @@ from ..pairs import Pair
 from .dialogue import turns
 from .english import is_english, is_verb
 from .phrasings import phrasings
+from .sentences import LONGEST
 from .statements import Statement, apart, statements
 
+_ENDLESS = re.compile(rf"[^.!?…。！？؟۔\n]{{{LONGEST + 1}}}")  # noqa: RUF001
 _SAMPLE = 20_000
 """Characters of a book by which its language is told."""
 _FEW = 8
@@ -78,6 +81,7 @@ class _Writer:
         self._silent: list[str] = []
         self._unfilled: list[str] = []
         self._alone: list[str] = []
+        self._endless: list[str] = []
         self._names_user = False
 
     def write(self) -> Drafts:
@@ -101,6 +105,8 @@ class _Writer:
         name = self._book.voice if entry.field and self._book.voice else entry.name
         self._english = self._is_english(text)
         text = _as_attribute(entry.field, text)
+        if _ENDLESS.search(text):
+            self._endless.append(entry.label)
         for statement in statements(replace(entry, text=text, name=name), self._english):
             if macros.left(statement.start + statement.rest + statement.before):
                 self._unfilled.append(entry.label)
@@ -141,6 +147,8 @@ class _Writer:
             yield listed(
                 dict.fromkeys(self._alone), "examples that begin with the answer have no call, and are left out"
             )
+        if self._endless:
+            yield listed(self._endless, f"sentences of more than {LONGEST:,} characters are left out")
         if self._names_user:
             yield f"{{{{user}}}} is written as {self._user!r}"
         if self._foreign:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from . import english
 
 _ATTRIBUTE = re.compile(r"^\s*(?:[-*•+]\s+)?[*_]*([^\W\d_][^:=.!?\n\"“(]{0,38}?)[*_]*\s*(?:[:：]|=)[*_]*\s*(\S.*)$")  # noqa: RUF001
-_HEADING = re.compile(r"^\s*(?:#{1,6}\s+(.+?)\s*#*|[*_]*([^\W\d_][^:.!?\n]{0,38}?)[*_]*[:：][*_]*)\s*$")  # noqa: RUF001
+_HEADING = re.compile(r"^\s*(?:#{1,6}\s+(\S.{0,200})|[*_]*([^\W\d_][^:.!?\n]{0,38}?)[*_]*[:：][*_]*)\s*$")  # noqa: RUF001
 _BULLET = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s+(\S.*)$")
 _BRACKETS = re.compile(r"^\s*[\[{](.*?)[\]}]\s*$", re.DOTALL)
 _QUOTED = re.compile(r"([^\W\d_][\w '’-]{0,38}?)\s*\(\s*(\"[^\"]*\"(?:\s*\+?\s*\"[^\"]*\")*)\s*\)")  # noqa: RUF001
@@ -36,6 +36,8 @@ class Piece:
 
 def pieces(text: str) -> list[Piece]:
     """In their order; each as it can be read alone."""
+    # A run of spaces says nothing, and long ones would keep the patterns below busy for hours.
+    text = re.sub(r"[^\S\n]{2,}", " ", text)
     found: list[Piece] = []
     for block in re.split(r"\n[ \t]*\n", text):
         found += _of_block(block.strip("\n"))
@@ -67,7 +69,7 @@ def _of_lines(lines: list[str]) -> Iterator[Piece]:
         if attribute:
             yield attribute
         elif title:
-            heading = (title[1] or title[2]).strip()
+            heading = (title[1] or title[2]).strip(" #")
         elif bullet:
             listed.append(_bare(bullet[1]))
         elif line.strip() and not _RULE.match(line):

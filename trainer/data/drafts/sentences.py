@@ -10,16 +10,20 @@ _SHORT = english.words("mr mrs ms dr st prof sr jr vs etc e.g i.e lt col gen cap
 _END = re.compile(r"(?<=[.!?…؟۔])[\"'”’»)\]*_]*\s+|(?<=[。！？])[」』”’）]*\s*")  # noqa: RUF001
 _JOINS = re.compile(r",?\s+(?:and|but)\s+|\s*;\s+")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+LONGEST = 2_000
+"""Characters of a sentence of which something can be made."""
+_LAST = 24
+"""Characters in which an abbreviation has room."""
 _MARKS = " .。,;:،؛、"
 
 
 def sentences(text: str) -> list[str]:
     """Each line of its own; a point behind a title or an initial ends nothing."""
     found: list[str] = []
-    for line in text.split("\n"):
+    for line in (" ".join(line.split()) for line in text.split("\n")):
         start = 0
         for match in _END.finditer(line):
-            if not _is_short(line[start : match.start()]):
+            if not _is_short(line[max(start, match.start() - _LAST) : match.start()]):
                 found.append(line[start : match.end()].strip())
                 start = match.end()
         found.append(line[start:].strip())
@@ -28,6 +32,8 @@ def sentences(text: str) -> list[str]:
 
 def clauses(sentence: str) -> list[str]:
     """ "She wears black and carries a gun" says two things; the second one begins with its verb or its pronoun."""
+    if len(sentence) > LONGEST:
+        return [sentence]
     parts: list[str] = []
     start = 0
     for match in _JOINS.finditer(sentence):

@@ -15,7 +15,7 @@ from . import english
 from .attributes import said
 from .layout import Piece, pieces
 from .questions import question
-from .sentences import clauses, halves, sentences, stripped
+from .sentences import LONGEST, clauses, halves, sentences, stripped
 from .subject import Subject
 
 _NAMES = ("name", "character", "char", "full name", "title")
@@ -70,7 +70,7 @@ def _of_attribute(piece: Piece, subject: Subject) -> Statement | None:
     """None for a story under the name of an attribute; without an answer where it only says the name once more."""
     texts = sentences(piece.text)
     tells = any(english.is_verb(word, False) for word in piece.text.split()[1:_FAR])
-    if not texts or len(texts) > 1 or (tells and subject.named(piece.text)):
+    if not texts or len(texts) > 1 or len(piece.text) > LONGEST or (tells and subject.named(piece.text)):
         return None
     if piece.key.lower() in _NAMES and subject.begins(piece.text):
         return Statement(subject.known, "", subject.known)
@@ -80,7 +80,7 @@ def _of_attribute(piece: Piece, subject: Subject) -> Statement | None:
 
 def _of_prose(text: str, subject: Subject) -> Iterator[Statement]:
     last = ""
-    for sentence in sentences(text):
+    for sentence in _short(text):
         whole = _named(sentence, subject)
         for number, clause in enumerate(clauses(whole)):
             made = _of_clause(clause if number == 0 else _joined(clause, whole, subject), subject, last)
@@ -88,6 +88,10 @@ def _of_prose(text: str, subject: Subject) -> Iterator[Statement]:
                 yield made
         subject.saw(whole)
         last = whole
+
+
+def _short(text: str) -> Iterator[str]:
+    return (each for each in sentences(text) if len(each) <= LONGEST)
 
 
 def _named(sentence: str, subject: Subject) -> str:
@@ -101,7 +105,7 @@ def _named(sentence: str, subject: Subject) -> str:
 def _met(entry: Entry) -> Subject:
     """With what its own text says of it later on: whether it is he, she or it."""
     first, second = Subject(entry), Subject(entry)
-    for sentence in sentences(entry.text):
+    for sentence in _short(entry.text):
         first.saw(first.resolved(sentence))
     second.pronoun = first.pronoun
     return second
@@ -209,7 +213,7 @@ def _is_past(word: str) -> bool:
 def _of_unknown(text: str, subject: Subject) -> Iterator[Statement]:
     """Of a language that nothing is known of: behind the name and one word more, or in the middle."""
     last = ""
-    for sentence in sentences(text):
+    for sentence in _short(text):
         text = stripped(sentence)
         form = subject.begins(text)
         start, rest = _behind(text, form) if form else halves(text)
