@@ -116,6 +116,8 @@ def training(page: Any) -> None:
 
 def trying(page: Any) -> None:
     assert until(lambda: page.js("return !!document.querySelector('#sp-try')?.offsetParent"))
+    page.click("#sp-try-write")
+    assert until(lambda: "Done." in page.text("#sp-try-state"))
 
 
 @pytest.mark.parametrize("section", SECTIONS)

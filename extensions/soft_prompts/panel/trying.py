@@ -13,6 +13,7 @@ from ..hosts.protocol import Host
 from ..tags import LARGEST_STRENGTH
 from . import trying_markup as markup
 from .answers import Changes, answer
+from .markup import words
 from .parts import Wiring, asset, button
 from .trying_answers import HOTTEST, LONGEST, PLACE, SHORTEST, USUAL, Asked, Desk
 
@@ -20,8 +21,10 @@ HINT = (
     f"The soft prompt stands before your beginning. To have it elsewhere, write {PLACE} there. Tags of your own stay "
     "in both columns."
 )
-SEED = "The same seed, and the same choices, give the same words."
-HEAT = "0 always takes the likeliest word; more is freer."
+LUCK = (
+    "The same seed, and the same choices, give the same words. Temperature 0 always takes the likeliest word; more is "
+    "freer."
+)
 ASKED = (
     "run", "hint", "seen", "hinted", "text", "left", "left_strength", "right", "right_strength", "seed", "tokens",
     "temperature",
@@ -68,9 +71,10 @@ def _components(gr: Any, desk: Desk) -> dict[str, Any]:
             parts["poll"] = gr.Button("News", elem_id="sp-try-poll")
         text("reason", first["reason"]["value"], line=True)
         parts["text"] = gr.Textbox(
-            "", label="Your beginning", lines=4, max_lines=14, info=HINT, elem_id="sp-try-text",
+            "", label="Your beginning", lines=4, max_lines=14, elem_id="sp-try-text",
             placeholder="The rain had stopped when she opened the door, and",
         )  # fmt: skip
+        _small(gr, HINT)
         with gr.Row(elem_id="sp-try-sides"):
             for side in ("left", "right"):
                 _side(gr, parts, side, first[side])
@@ -88,6 +92,11 @@ def _components(gr: Any, desk: Desk) -> dict[str, Any]:
         gr.HTML('<p id="sp-try-word" class="sp-small" role="status"></p>', elem_classes=["sp-bare"])
         gr.HTML('<div id="sp-try-note" class="sp-note" role="status"></div>', elem_classes=["sp-bare"])
     return parts
+
+
+def _small(gr: Any, line: str) -> None:
+    """A line of explanation; gradio's own `info` is too pale to be read by everybody."""
+    gr.HTML(f'<p class="sp-small">{words(line)}</p>', elem_classes=["sp-bare"])
 
 
 def _side(gr: Any, parts: dict[str, Any], side: str, first: dict[str, Any]) -> None:
@@ -110,11 +119,10 @@ def _more(gr: Any, parts: dict[str, Any]) -> None:
         SHORTEST, LONGEST, USUAL, step=10, label="Tokens of each column", elem_id="sp-try-tokens"
     )
     with gr.Row(elem_classes=["sp-acts"]):
-        parts["seed"] = gr.Number(0, precision=0, label="Seed", info=SEED, elem_id="sp-try-seed")
+        parts["seed"] = gr.Number(0, precision=0, label="Seed", elem_id="sp-try-seed")
         parts["dice"] = button(gr, "🎲 Another seed", "sp-try-dice")
-    parts["temperature"] = gr.Slider(
-        0, HOTTEST, 0.7, step=0.05, label="Temperature", info=HEAT, elem_id="sp-try-temperature"
-    )
+    parts["temperature"] = gr.Slider(0, HOTTEST, 0.7, step=0.05, label="Temperature", elem_id="sp-try-temperature")
+    _small(gr, LUCK)
 
 
 def _events(gr: Any, desk: Desk, parts: dict[str, Any]) -> None:
