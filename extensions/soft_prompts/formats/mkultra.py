@@ -6,7 +6,6 @@ Its tensor is a pickle of torch in base64, which only the closed reader ever see
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -20,16 +19,18 @@ from .numbers import Found
 from .stubs import Tensor
 from .torchfile import MAGIC, bare
 
-LARGEST = 1 << 28
-"""Bytes of JSON."""
+LARGEST = 1 << 26
+"""Bytes of JSON: 1,500 tokens 8,192 wide. A list has to read all of it."""
 
 _NUMBERS = {"steps": "step", "loss": "loss"}
 
 
 def look(file: BinaryIO) -> Found:
     """What the file says; all of it is read, since the shape stands at the end."""
+    total = file.seek(0, 2)
     file.seek(0)
-    return found(decoded(file.read(LARGEST + 1), LARGEST))
+    # A file is not asked for more than it has: Python would make room for all that was asked.
+    return found(decoded(file.read(min(total, LARGEST + 1)), LARGEST))
 
 
 def found(value: Any) -> Found:
@@ -41,7 +42,7 @@ def found(value: Any) -> Found:
         raise InvalidFile(of_json(value) or "it is JSON without a soft prompt in it")
     try:
         tensor = bare(base64.b64decode(prompts[0]["tensor"], validate=True))
-    except binascii.Error:
+    except ValueError:
         raise InvalidFile("its tensor is no base64: copy or download it again") from None
     if not isinstance(tensor, Tensor):
         raise InvalidFile("its pickle holds something else than a tensor: made by a faulty tool")

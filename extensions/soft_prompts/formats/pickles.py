@@ -14,8 +14,8 @@ from typing import Any
 from ..errors import InvalidFile
 from .stubs import Named
 
-MOST_STEPS = 100_000
-"""Instructions. A soft prompt takes about a hundred, a model's file of 1,000 tensors about 40,000."""
+MOST_STEPS = 25_000
+"""Instructions. A soft prompt takes about a hundred, one with the state of its optimizer a few hundred."""
 
 Known = Callable[[str, str], Any]
 Persistent = Callable[[Any], Any]
@@ -54,7 +54,7 @@ class _Machine:
             if step is None:
                 raise InvalidFile(f"its pickle holds an instruction ({code:#04x}) that torch does not write")
             step(self)
-        raise InvalidFile(f"its pickle has more than {MOST_STEPS:,} instructions: it is no soft prompt")
+        raise InvalidFile(f"its pickle has more than {MOST_STEPS:,} instructions: is it a model?")
 
     # ---- what stands behind an instruction
 

@@ -75,7 +75,7 @@ class _Older:
         self._file, self._nested = file, nested
         self._total = file.seek(0, io.SEEK_END)
         file.seek(0)
-        self.data = file.read(LARGEST_PICKLE)
+        self.data = file.read(min(self._total, LARGEST_PICKLE))
         self._storages: dict[str, Storage] = {}
         self._places: dict[str, int] = {}
 

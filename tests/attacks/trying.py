@@ -1,0 +1,56 @@
+"""`tried("numpy", 2_000)`: how many inputs a reader took, refused, broke at, or stood still at."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from dataclasses import dataclass, field
+
+from soft_prompts import SoftPrompt, SoftPromptError
+from soft_prompts.formats import read
+
+from . import fuzz
+from .measure import FREE, SECONDS, TIMES
+
+
+@dataclass
+class Tried:
+    """faults: crashes, hangs and overruns, each with the input's number. seconds, memory: the most of one input."""
+
+    reader: str
+    inputs: int = 0
+    taken: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    memory: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def tried(reader: str, count: int, seed: int = 0) -> Tried:
+    """So many inputs, each with every allocation counted."""
+    found = Tried(reader)
+    made = fuzz.inputs(reader, seed)
+    tracemalloc.start()
+    try:
+        for _ in range(count):
+            _try(next(made), found)
+    finally:
+        tracemalloc.stop()
+    return found
+
+
+def _try(data: bytes, found: Tried) -> None:
+    number, found.inputs = found.inputs, found.inputs + 1
+    tracemalloc.reset_peak()
+    before, began = tracemalloc.get_traced_memory()[0], time.process_time()
+    try:
+        assert isinstance(read(data, "x", ".bin"), SoftPrompt)
+        found.taken += 1
+    except SoftPromptError:
+        found.refused += 1
+    except Exception as problem:
+        found.faults.append(f"{number}: {type(problem).__name__}: {problem}"[:300])
+    seconds, memory = time.process_time() - began, tracemalloc.get_traced_memory()[1] - before
+    found.seconds, found.memory = max(found.seconds, seconds), max(found.memory, memory)
+    if seconds >= SECONDS or memory >= FREE + TIMES * len(data):
+        found.faults.append(f"{number}: {seconds:.2f} s, {memory:,} bytes for {len(data):,}")
