@@ -415,6 +415,8 @@ def test_nothing_moves_while_it_runs(page: Page, trains: Any, width: int) -> Non
         trains.advance(step - trains.live.step)
         assert page.says(f"step {step} of 300")
         assert page.js(tops) == before, step
+    # Also while a poll is on its way.
+    assert all(page.js(tops) == before for _ in range(100))
     trains.change(state="paused")
     assert page.says("paused") and page.js(tops) == before
     trains.change(state="stopping")
