@@ -37,7 +37,7 @@ KINDS: dict[str, Kind] = {
     FACTS: Kind(
         "Facts about a world or character",
         "It learns what is to be said where something comes up.",
-        "Type the facts below, or give a JSON file of calls and responses or a lorebook. What is said of one thing "
+        "Type the facts below, or give a JSON file of calls and responses. What is said of one thing "
         "in several ways is learnt best.",
         (("12 · a few facts", "12"), ("24 · usual", "24"), ("48 · many facts", "48")),
         "24",
