@@ -22,7 +22,7 @@ from .data.books import assets
 from .data.books.envelope import Envelope, opened
 from .options import find
 
-NOT_INSIDE = "The texts that it was trained on are not in it; phrases of them may be recoverable from its vectors."
+NOT_INSIDE = "The texts that it was trained on are not in it; phrases of them may be recoverable all the same."
 
 
 @dataclass(frozen=True)
