@@ -100,7 +100,7 @@ def questions_of(files: Sequence[Path]) -> tuple[Pair, ...]:
 def _style(files: Sequence[Path]) -> Understood:
     corpus = Corpus.read(*files)
     stories, size = corpus.stories, len(corpus.text)
-    notes = []
+    notes = [*corpus.notes]
     if size < LITTLE:
         notes.append(f"this is little to learn a style from: {LITTLE:,} characters and more serve better")
     words = f"{_count(len(stories), 'story', 'stories')}, {size:,} characters"
@@ -127,7 +127,7 @@ def _lore(files: Sequence[Path]) -> Understood:
     rows = questions_of(asked)
     words = f"{_count(len(lore.text.split()), 'word', 'words')}, {len(lore.text):,} characters"
     words += f", and {_count(len(rows), 'question', 'questions')} about it" if rows else ""
-    return Understood("distill", words, _excerpts([lore.text]), rows, **_called([*texts, *asked]))
+    return Understood("distill", words, _excerpts([lore.text]), rows, lore.notes, **_called([*texts, *asked]))
 
 
 def _called(files: Sequence[Path]) -> dict[str, Any]:

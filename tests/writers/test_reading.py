@@ -81,7 +81,8 @@ def test_each_is_trained_on_as_it_is(sample: Sample, tmp_path: Path) -> None:
     path = put(tmp_path, sample)
     facts = Facts.read(path)
     assert facts.pairs and facts.held_out and not facts.parts().learnt
-    assert f"drafted from {len(writers.book(path).used)} entries of {sample.file}" in facts.notes[0]  # type: ignore[union-attr]
+    count = len(writers.book(path).used)  # type: ignore[union-attr]
+    assert f"drafted from {count} {'entry' if count == 1 else 'entries'} of {sample.file}" in facts.notes[0]
     read = Lore.read(path)
     assert read.text.strip() and "{{char}}" not in read.text and "It was Jonas" not in read.text
     assert Corpus.read(path).stories
