@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import lzma
 import struct
 import zipfile
 import zlib
@@ -127,31 +128,50 @@ def entry(
     flags: int = 0,
     local: bytes | None = None,
     mode: int = 0,
+    extra: bytes = b"",
 ) -> tuple[bytes, bytes]:
-    """(member, line of the directory without its place), each field of which may lie."""
+    """(member, line of the directory without its place), each field of which may lie; extra: of the line."""
     body = data if packed is None else packed
     size, crc = len(data) if size is None else size, zlib.crc32(data) if crc is None else crc
     named = name if local is None else local
     head = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, flags, method, 0, 33, crc, len(body), size, len(named), 0)
     line = struct.pack(
-        "<4s6H3I5H2I", b"PK\x01\x02", 788, 20, flags, method, 0, 33, crc, len(body), size, len(name), 0, 0, 0, 0,
-        mode << 16, 0,
+        "<4s6H3I5H2I", b"PK\x01\x02", 788, 20, flags, method, 0, 33, crc, len(body), size, len(name), len(extra), 0, 0,
+        0, mode << 16, 0,
     )  # fmt: skip
-    return head + named + body, line[:42] + b"%s" + name
+    return head + named + body, line[:42] + b"%s" + name + extra
+
+
+def large(name: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """A member whose size stands in the field for large ones."""
+    return entry(name, data, size=0xFFFFFFFF, extra=struct.pack("<2HQ", 1, 8, len(data)))
 
 
 def archive(
-    *entries: tuple[bytes, bytes], place: int | None = None, length: int | None = None, end: bytes = b""
+    *entries: tuple[bytes, bytes],
+    place: int | None = None,
+    length: int | None = None,
+    end: bytes = b"",
+    record: int | None = None,
 ) -> bytes:
-    """A zip of these members; place, length: of its directory; end: a comment."""
-    members, lines, offset = b"", b"", 0
+    """A zip of these members; place, length: of its directory; end: a comment; record: that for large ones, if any.
+
+    record: where it is said to stand; -1 for where it does.
+    """
+    offset, held = 0, []
     for member, line in entries:
-        lines += line.replace(b"%s", struct.pack("<I", offset), 1)
-        members += member
+        held.append(line.replace(b"%s", struct.pack("<I", offset), 1))
         offset += len(member)
+    members, lines = b"".join(member for member, _ in entries), b"".join(held)
     place, length = offset if place is None else place, len(lines) if length is None else length
-    count = min(len(entries), 0xFFFF)
-    return members + lines + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, place, len(end)) + end
+    count, more = min(len(entries), 0xFFFF), b""
+    if record is not None:
+        more = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, place)
+        there = len(members + lines) if record < 0 else record
+        more += struct.pack("<4sIQI", b"PK\x06\x07", 0, there, 1)
+        place = length = 0xFFFFFFFF
+    last = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, length, place, len(end))
+    return members + lines + more + last + end
 
 
 def deflated(data: bytes, times: int = 1) -> bytes:
@@ -159,6 +179,12 @@ def deflated(data: bytes, times: int = 1) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH)
     return block * times + zlib.compressobj(9, zlib.DEFLATED, -15).flush()
+
+
+def lzma_packed(data: bytes) -> bytes:
+    """As a zip has it, with a small window, so that it takes no time."""
+    filters = [{"id": lzma.FILTER_LZMA1, "preset": 0, "dict_size": 4096}]
+    return b"\x09\x04\x05\x00\x5d" + struct.pack("<I", 4096) + lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
 
 
 def safetensors(header: Any, data: bytes = NUMBERS, length: int | None = None) -> bytes:

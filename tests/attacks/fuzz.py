@@ -29,6 +29,7 @@ VALUES: tuple[Any, ...] = (
     None, True, 0, 1, -1, 3, 4, 48, 1 << 40, 1.5, float("nan"), "", "F32", "BF16", "I64", "x" * 100, "\ud800", [], {},
     [3, 4], [0, 48], [1, 3, 4], "PROMPT_TUNING", "PREFIX_TUNING", {"name": "x"}, ["a"], '{"tensor": "AAAA"}',
 )  # fmt: skip
+LARGE = ("1 GB", "32 MB", "60 MB", "a million", "a step of", "more than", "a pickle that", "numbers that grow", "a dir")
 NAMES = (
     "tensor",
     "metadata",
@@ -47,9 +48,16 @@ def inputs(reader: str, seed: int) -> Iterator[bytes]:
     """Files for a reader, the same ones for the same seed."""
     chance = Random(f"{reader} {seed}")
     while True:
-        data = _MAKERS[reader](chance)
+        data = _MAKERS[reader](chance) if chance.random() < 0.96 else chance.choice(attacks(reader))
         # Every fourth is damaged once more, without regard to what it means.
         yield scratched(chance, data) if chance.random() < 0.25 else data
+
+
+@cache
+def attacks(reader: str) -> list[bytes]:
+    """The hostile files that are small: what is left of them when they are damaged must do no harm either."""
+    made = (make() for name, make in hostile.ATTACKS[reader].items() if not name.startswith(LARGE))
+    return [data for data in made if len(data) <= 1 << 16]
 
 
 def scratched(chance: Random, data: bytes) -> bytes:
@@ -77,7 +85,7 @@ def scratched(chance: Random, data: bytes) -> bytes:
 
 @cache
 def instructions(data: bytes) -> tuple[bytes, ...]:
-    """The instructions of a pickle, each with what stands behind it."""
+    """The instructions of a whole pickle, each with what stands behind it."""
     places = [place for _, _, place in pickletools.genops(data) if place is not None]
     return tuple(data[start:stop] for start, stop in zip(places, [*places[1:], len(data)], strict=True))
 
@@ -141,8 +149,7 @@ def torch_zip(chance: Random) -> bytes:
 def torch_older(chance: Random) -> bytes:
     """Any of its five pickles, or its storages."""
     parts = [build.VERSION, build.machine(), good(chance), build.program(b"](" + build.text("0") + b"e")]
-    for _ in range(chance.choice((1, 1, 2))):
-        place = chance.choice((0, 1, 2, 2, 2, 3))
+    for place in chance.choice(((0,), (1,), (2,), (2,), (2,), (3,), (1, 2), (2, 3))):
         parts[place] = pickled(chance, GOOD["tensor"] if chance.random() < 0.05 else parts[place])
     version, about, body, keys = parts
     count = struct.pack("<q", chance.choice((12, 12, 12, 0, -1, 13)))
@@ -170,6 +177,18 @@ def changed(chance: Random, value: Any) -> Any:
     return chance.choice(VALUES)
 
 
+OTHERS: tuple[Any, ...] = (
+    {"moduleVersion": 1, "data": "AAAA"},
+    {"spec": "chara_card_v3", "data": {"character_book": {"entries": []}}},
+    {"first_mes": "", "mes_example": ""},
+    {"peft_type": "PROMPT_TUNING"},
+    {"entries": {"0": {"key": ["a"]}}},
+    [{"call": " a", "response": " b"}],
+    {"tensor": {"a": [1]}, "more": [{"tensor": "AAAA"}]},
+)
+"""What other tools keep in JSON."""
+
+
 def encoded(chance: Random, value: Any) -> bytes:
     data = json.dumps(value).encode()
     return data if chance.random() < 0.9 else scratched(chance, data)
@@ -184,6 +203,8 @@ def mkultra(chance: Random) -> bytes:
     value: Any = {"metadata": {"name": "x", "epoch": 1e9, "step": 3}, "tensor": base64.b64encode(pickle).decode()}
     for _ in range(chance.choice((0, 1, 2)) if body < 2 else chance.choice((1, 2, 3))):
         value = changed(chance, value)
+    if chance.random() < 0.1:
+        value = changed(chance, chance.choice(OTHERS))
     around = chance.randrange(8)
     if around == 0:
         value = {"a": json.dumps(value), "b": [1]}
@@ -238,7 +259,7 @@ def mtj(chance: Random) -> bytes:
     return packed(chance, members)
 
 
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def packed(chance: Random, members: dict[str, bytes]) -> bytes:
@@ -264,13 +285,14 @@ def archive(chance: Random, members: dict[str, bytes]) -> bytes:
     entries = []
     for name, data in members.items():
         method = chance.choice((0, 0, 8, 12, 14))
-        body = build.deflated(data) if method == 8 else data
+        body = {8: build.deflated, 14: build.lzma_packed}.get(method, bytes)(data)
         flags, size = chance.choice((0, 0, 0, 1, 8)), lie(len(data))
         entries.append(build.entry(name.encode(), data, body, method, size, flags=flags))
-    if chance.random() < 0.2:
-        return hostile.large(chance.choice((*INTERESTING, 241, 1 << 62)))
+    if chance.random() < 0.1:
+        entries = [build.large(name.encode(), data) for name, data in members.items()]
     place = None if chance.random() < 0.8 else chance.choice(INTERESTING)
-    return build.archive(*entries, place=place)
+    record = chance.choice((None, None, None, -1, -1, lie(0)))
+    return build.archive(*entries, place=place, record=record, end=chance.choice((b"", b"", b"PK\x05\x06")))
 
 
 SIGNS = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06")

@@ -63,7 +63,11 @@ def test_a_state_that_is_not_needed_may_hold_anything() -> None:
 
 
 def test_a_good_file_is_taken_by_the_same_measure(tmp_path: Path) -> None:
-    good = {"zip": build.archive(hostile.entry()), "torch": build.torch_zip(build.program(build.tensor()))}
+    good = {
+        "zip": build.archive(hostile.entry()),
+        "large": build.archive(build.large(b"tensor.npy", build.ARRAY), record=-1),
+    }
+    good |= {"torch": build.torch_zip(build.program(build.tensor()))}
     good |= {"older": build.torch_older(build.program(build.tensor())), "numpy": build.ARRAY}
     good |= {"mkultra": build.mkultra(build.program(build.tensor(held=hostile.inner())))}
     good |= {

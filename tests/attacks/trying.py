@@ -7,7 +7,9 @@ import tracemalloc
 from dataclasses import dataclass, field
 
 from soft_prompts import SoftPrompt, SoftPromptError
-from soft_prompts.formats import read
+from soft_prompts.formats import WRITABLE, read, write_as
+from soft_prompts.formats.peft import read as read_adapter
+from soft_prompts.prompt import Prompt
 
 from . import fuzz
 from .measure import FREE, SECONDS, TIMES
@@ -39,12 +41,21 @@ def tried(reader: str, count: int, seed: int = 0) -> Tried:
     return found
 
 
+def again(prompt: SoftPrompt, number: int) -> object:
+    """What was taken, written as some other kind and read again."""
+    files = write_as(tuple(WRITABLE)[number % len(WRITABLE)], prompt)
+    if len(files) > 1:
+        return read_adapter(*files.values(), "x")
+    return read(*files.values(), "x", ".bin")
+
+
 def _try(data: bytes, found: Tried) -> None:
     number, found.inputs = found.inputs, found.inputs + 1
     tracemalloc.reset_peak()
     before, began = tracemalloc.get_traced_memory()[0], time.process_time()
+    prompt = None
     try:
-        assert isinstance(read(data, "x", ".bin"), SoftPrompt)
+        prompt = read(data, "x", ".bin")
         found.taken += 1
     except SoftPromptError:
         found.refused += 1
@@ -54,3 +65,13 @@ def _try(data: bytes, found: Tried) -> None:
     found.seconds, found.memory = max(found.seconds, seconds), max(found.memory, memory)
     if seconds >= SECONDS or memory >= FREE + TIMES * len(data):
         found.faults.append(f"{number}: {seconds:.2f} s, {memory:,} bytes for {len(data):,}")
+    if prompt is not None and not _lasts(prompt, number):
+        found.faults.append(f"{number}: it is another one when it was written and read again")
+
+
+def _lasts(prompt: Prompt, number: int) -> bool:
+    """Whether what was taken is the same after it was written as some other kind and read again."""
+    assert isinstance(prompt, SoftPrompt)
+    files = write_as(tuple(WRITABLE)[number % len(WRITABLE)], prompt)
+    again = read_adapter(*files.values(), "x") if len(files) > 1 else read(*files.values(), "x", ".bin")
+    return again == prompt

@@ -44,7 +44,7 @@ def floats(data: bytes, kind: str) -> NDArray[np.float32]:
     if kind == "BF16":
         # The upper half of a float32, so this is exact.
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.frombuffer(data, _DTYPES[kind]).astype(np.float32)
 
 
