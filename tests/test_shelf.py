@@ -498,3 +498,52 @@ def test_a_prompt_made_here_is_added_beside_its_text(shelf: Shelf) -> None:
     assert shelf.library.variants("note") == [prompt, TextPrompt("note", "The sea is far.")]
     with pytest.raises(InvalidFile, match="already"):
         shelf.add(prompt, "storyteller")
+
+
+# ---- what other tools made
+
+
+@pytest.fixture
+def foreign(folder: Path) -> Path:
+    """A numpy file, and a PEFT folder with a dot and a variant in its name."""
+    np.save(folder / "shore.npy", np.ones((2, 4), np.float32))
+    peft = folder / "people" / "v1.5@llama"
+    peft.mkdir()
+    (peft / "adapter_config.json").write_text(json.dumps({"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 2}))
+    data = pack({"prompt_embeddings": np.ones((2, 4), np.float32)}, {"format": "pt"})
+    (peft / "adapter_model.safetensors").write_bytes(data)
+    return folder
+
+
+def test_another_tools_file_is_converted_and_can_be_put_back(shelf: Shelf, foreign: Path) -> None:
+    before = tree(foreign)
+    assert shelf.convert("shore.npy") == "shore.safetensors"
+    found = shelf.library["shore"]
+    assert (
+        isinstance(found, SoftPrompt) and found.vectors.tolist() == [[1] * 4] * 2 and "shore.npy" not in tree(foreign)
+    )
+    shelf.describe("shore.safetensors", description="A shore.")
+    (gone,) = shelf.discarded()
+    assert shelf.restore(gone.key) == "shore.npy" and tree(foreign)["shore.npy"] == before["shore.npy"]
+    for file in ("noir.safetensors", "note.txt"):
+        with pytest.raises(InvalidFile, match="nothing to convert"):
+            shelf.convert(file)
+
+
+def test_a_folder_of_peft_is_one_prompt(shelf: Shelf, foreign: Path) -> None:
+    before = tree(foreign)
+    assert "people/v1.5" in shelf.library
+    assert shelf.rename("people/v1.5@llama", "v2.0") == "v2.0@llama" and "v2.0" in shelf.library
+    shelf.restore(shelf.discard("v2.0@llama").key)
+    assert shelf.rename("v2.0@llama", "people/v1.5") == "people/v1.5@llama"
+    assert tree(foreign) == before
+    with pytest.raises(InvalidFile, match="a folder that another tool made: turn it into"):
+        shelf.duplicate("people/v1.5@llama")
+    assert shelf.convert("people/v1.5@llama") == "people/v1.5@llama.safetensors"
+
+
+def test_another_tools_file_is_kept_as_it_is(shelf: Shelf, foreign: Path, tmp_path: Path) -> None:
+    brought = tmp_path / "x.npy"
+    brought.write_bytes((foreign / "shore.npy").read_bytes())
+    assert shelf.take(brought, "x.npy", "x") == "x.npy" and tree(foreign)["x.npy"] == brought.read_bytes()
+    assert shelf.take(brought, "x.unknown", "y") == "y.safetensors" and "y" in shelf.library

@@ -132,7 +132,8 @@ class Panel:
         """Another row is the chosen one, and the list shows it; what is said with it holds until the next act."""
         chosen = replace(asked, key=key, fresh=key, find="", place="")
         kept: Changes = {"key": {"value": key}, "fresh": {"value": key}, "find": {"value": ""}}
-        return {**self.choose(chosen), **silence(), **kept}
+        changes = self.choose(chosen)
+        return {**changes, **silence(), **kept, "place": {**changes["place"], "value": ""}}
 
     def check_free(self) -> None:
         """Raises SoftPromptError where the host's rules let nobody change files."""
@@ -146,15 +147,17 @@ class Panel:
     def _all(self, asked: Asked, rows: list[Row] | None = None) -> Changes:
         host, rows = self.host, self.rows(asked) if rows is None else rows
         folders = finding.folders(rows)
+        # Its value stays as it is unless it must go: the page may hold another one by now.
+        place: dict[str, Any] = {"choices": folders}
         if asked.place not in [key for _, key in folders]:
-            asked = replace(asked, place="")
+            asked, place = replace(asked, place=""), {**place, "value": ""}
         return {
             "seen": {"value": self._now(asked)},
             "health": {"value": markup.health(host.health(*asked.values))},
             "on": {"value": host.on},
             "count": {"value": markup.count(rows, host.folder, host.others())},
             "library": self._listed(rows, asked),
-            "place": {"choices": folders, "value": asked.place},
+            "place": place,
             "last": {"value": markup.request(host.last_request())},
             **self._details(self._chosen(rows, asked), asked),
         }
