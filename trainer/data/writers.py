@@ -46,9 +46,9 @@ def _items(data: bytes, path: Path) -> tuple[list[Item], tuple[str, ...]]:
     if not made.drafts:
         raise InvalidFile(f"no calls and responses could be drafted from this {found.kind}: {'; '.join(made.notes)}")
     count = len(found.used)
+    source = f"{count:,} {'entry' if count == 1 else 'entries'} of {path.name}"
     first = (
-        f"{len(made.drafts):,} calls and responses were drafted from {count:,} {'entry' if count == 1 else 'entries'} of "
-        f"{path.name}; "
+        f"{len(made.drafts):,} calls and responses were drafted from {source}; "
         f"`soft-prompts import {path.name}` writes them to a file that you can edit"
     )
     return [Item(number, each.pair, each.held_out) for number, each in enumerate(made.drafts, 1)], (first, *made.notes)
