@@ -103,7 +103,8 @@ def told(lines: Sequence[Line], target: Path) -> str:
     return (
         f"{table(rows)}\n\nAll of it cost {before:,} tokens, and costs {after:,} now. Recall is the share of questions "
         "on an entry that the model answers word for word.\n"
-        f"Written: {target}: the same book, with tags as its texts. It works wherever these soft prompts are in the library."
+        f"Written: {target}: the same book, with tags as its texts. It works wherever these soft prompts are in the "
+        "library."
     )
 
 
