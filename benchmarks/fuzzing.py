@@ -1,8 +1,8 @@
 """`python benchmarks/fuzzing.py` gives each reader 200,000 files that are nearly right; docs/security.md has the table.
 
 `--only numpy --count 2000` is one reader's everyday test. `--coverage` tells which of the readers' branches were taken,
-which is slow; it needs the coverage package, all else numpy alone. Ends with 1 after a crash, a hang or an overrun, where
-a reader took more than 15 minutes, and where less than nine in ten branches were taken.
+which is slow; it needs the coverage package, all else numpy alone. Ends with 1 after a crash, a hang or an overrun,
+where a reader took more than 15 minutes, and where less than nine in ten branches were taken.
 """
 
 from __future__ import annotations
