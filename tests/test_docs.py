@@ -65,6 +65,7 @@ def test_the_readmes_commands_exist() -> None:
     # Who has a webui comes first: the demo and the tests come after.
     assert installs == [
         "python install.py webui /path/to/textgen",
+        "python install.py ui",
         "python install.py demo",
         "python install.py train finetune neuromancer.txt --model model.gguf --name neuromancer",
         "python install.py test",
