@@ -67,14 +67,16 @@ class Panel:
         """Another row; its strength is the pinned one where it is pinned in the chosen scope."""
         rows = self.rows(asked)
         row = self._chosen(rows, asked)
-        asked = self._where_pinned(asked, row)
+        chosen, asked = asked.scope, self._where_pinned(asked, row)
         pins = self._pins(asked).get(asked.scope, ())
         strength = next((pin.strength for pin in pins if row and pin.name == row.name), 1.0)
         tag = str(tag_for(row.name, strength)) if row else ""
         # Making one chooses it, too, and deleting it none: what was said then still holds.
         silent = {} if asked.key == asked.fresh else {**silence(), "fresh": {"value": ""}}
         said: Changes = {"strength": {"value": strength}, "tag": {"value": tag}, **_said_of(row)}
-        return {**self._all(asked, rows), **said, **silent}
+        changes = self._all(asked, rows)
+        scope = {"scope": {**changes["scope"], "value": asked.scope}} if asked.scope != chosen else {}
+        return {**changes, **scope, **said, **silent}
 
     def _where_pinned(self, asked: Asked, row: Row | None) -> Asked:
         """The chosen scope, or the first one where the row is pinned: there it can be taken away."""
@@ -165,8 +167,9 @@ class Panel:
     def _details(self, row: Row | None, asked: Asked) -> Changes:
         scopes, pins = self._scopes(asked), self._pins(asked)
         scope = asked.scope if asked.scope in pins else scopes[0].key
-        choice = {"scope": {"choices": [(each.label, each.key) for each in scopes], "value": scope}}
-        choice = {**choice, **allowed(self.host, row)}
+        choice: Changes = {"scope": {"choices": [(each.label, each.key) for each in scopes]}, **allowed(self.host, row)}
+        if scope != asked.scope:
+            choice["scope"]["value"] = scope
         if row is None:
             return {**choice, "detail": {"value": ""}}
         places = [each.key for each in scopes if any(pin.name == row.name for pin in pins[each.key])]
