@@ -165,6 +165,16 @@ def test_stop_ends_it_also_while_it_waits(host: Any, desk: Desk) -> None:
     assert ended(host), "the host's iterator goes on"
 
 
+def test_the_second_of_two_clicks_is_nothing(host: Any, desk: Desk) -> None:
+    asked = Asked(run="one", left="noir")
+    first = desk.write(asked)
+    next(first)
+    assert list(desk.write(asked)) == [{}]
+    assert "Done." in last(first)["state"]
+    assert "Done." in last(desk.write(asked))["state"]
+    assert len(host.tries.asked) == 2
+
+
 def test_a_stop_that_comes_first_counts(host: Any, desk: Desk) -> None:
     """Both are on their way at once."""
     desk.stop(Asked(run="one"))
@@ -265,7 +275,7 @@ def test_why_nothing_can_be_tried_is_said_before(host: Any, desk: Desk) -> None:
 
 
 def test_another_seed_is_another(desk: Desk) -> None:
-    assert len({desk.dice(Asked())["seed"]["value"] for _ in range(5)}) > 1
+    assert len({desk.dice() for _ in range(5)}) > 1
 
 
 # ---- what it looks like

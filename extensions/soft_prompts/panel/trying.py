@@ -6,13 +6,13 @@ does by itself in trying.js.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from ..hosts.protocol import Host
 from ..tags import LARGEST_STRENGTH
 from . import trying_markup as markup
-from .answers import Changes, answer
+from .answers import answer
 from .markup import words
 from .parts import Wiring, asset, button
 from .trying_answers import HOTTEST, LONGEST, PLACE, SHORTEST, USUAL, Asked, Desk
@@ -128,30 +128,31 @@ def _more(gr: Any, parts: dict[str, Any]) -> None:
 def _events(gr: Any, desk: Desk, parts: dict[str, Any]) -> None:
     inputs = [parts[name] for name in ASKED]
     wiring = Wiring(gr)
+    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private}
 
-    def updates(names: Sequence[str], changes: Changes) -> list[Any]:
-        return [gr.update(**changes.get(name, {})) for name in names]
-
-    def at_once(name: str, act: Callable[[Asked], Changes], names: Sequence[str], line: str, **more: Any) -> Any:
-        def acted(*sent: Any) -> list[Any]:
-            return updates(names, answer(act, Asked(*sent), line))
-
-        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private, **more}
-        return parts[name].click(acted, inputs, [parts[each] for each in names], **how)
+    def poll(*sent: Any) -> list[Any]:
+        changes = answer(desk.poll, Asked(*sent), "reason")
+        return [gr.update(**changes.get(name, {})) for name in POLLED]
 
     def write(*sent: Any) -> Iterator[list[Any]]:
-        yield from (updates(WRITTEN, changes) for changes in desk.write(Asked(*sent)))
+        # Values as they are: of updates in a stream, gradio 6 now and then shows the object itself.
+        for changes in desk.write(Asked(*sent)):
+            yield [changes[name]["value"] if name in changes else gr.update() for name in WRITTEN]
+
+    def stop(*sent: Any) -> None:
+        desk.stop(Asked(*sent))
 
     def adding(what: str) -> str:
         """What the page puts into what is sent: see trying.js."""
         return f"(...sent) => window.softPrompts?.{what}?.(sent) ?? sent"
 
-    polled = at_once("poll", desk.poll, POLLED, "reason", js=adding("hinted"))
+    polled = parts["poll"].click(poll, inputs, [parts[name] for name in POLLED], js=adding("hinted"), **quick)
     wiring.script(polled.success, "() => { window.softPrompts?.tried(); return []; }")
-    at_once("dice", desk.dice, ["seed", "state"], "state")
-    at_once("stop", desk.stop, ["state"], "state", js=adding("ending"))
+    parts["dice"].click(desk.dice, [], [parts["seed"]], **quick)
+    # What it does is seen in what is being written: two events that draw one line get into each other's way.
+    parts["stop"].click(stop, inputs, [], js=adding("named"), **quick)
     # Each browser waits for the model by itself, and none for another's page.
-    slow: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16, "js": adding("begun"), **wiring.private}
+    slow: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16, "js": adding("named"), **wiring.private}
     parts["write"].click(write, inputs, [parts[name] for name in WRITTEN], **slow)
     coloured = "(on) => { window.softPrompts?.colours(on); return []; }"
     wiring.script(parts["colours"].change, coloured, [parts["colours"]])

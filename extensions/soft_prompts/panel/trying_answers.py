@@ -110,6 +110,7 @@ class Desk:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self._running: set[str] = set()
         self._stopped: deque[str] = deque(maxlen=200)
 
     # ---- what can be chosen
@@ -147,14 +148,25 @@ class Desk:
         names = [*(each.name for each in used if isinstance(each, Tag)), *newest]
         return next((name for name in names if name in known), "")
 
-    def dice(self, asked: Asked) -> Changes:
+    @staticmethod
+    def dice() -> int:
         """Another seed."""
-        return {"seed": {"value": secrets.randbelow(SEEDS)}}
+        return secrets.randbelow(SEEDS)
 
     # ---- writing
 
     def write(self, asked: Asked) -> Iterator[Changes]:
         """Both columns as they grow; never raises. What goes wrong stands in words in the line above them."""
+        if asked.run and asked.run in self._running:
+            yield {}  # the second click of two
+            return
+        self._running.add(asked.run)
+        try:
+            yield from self._tried(asked)
+        finally:
+            self._running.discard(asked.run)
+
+    def _tried(self, asked: Asked) -> Iterator[Changes]:
         texts: tuple[list[Piece], list[Piece]] = ([], [])
         yield self._shown(asked, texts, WAITING, running=True)
         try:
@@ -168,10 +180,9 @@ class Desk:
             line = f"That failed ({type(fault).__name__}: {fault}). It is a fault of soft prompts, please report it."
             yield self._shown(asked, texts, line, "bad")
 
-    def stop(self, asked: Asked) -> Changes:
+    def stop(self, asked: Asked) -> None:
         """End this page's trial, also while it waits."""
         self._stopped.append(asked.run)
-        return {}
 
     def _written(self, asked: Asked, texts: tuple[list[Piece], list[Piece]]) -> Iterator[Changes]:
         trial = Trial(lambda: self._begin(asked))

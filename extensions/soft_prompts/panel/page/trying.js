@@ -30,9 +30,16 @@
   const told = (words) => { if (line()) line().textContent = words; };
   const going = () => /^(Waiting|Writing)/.test(line()?.textContent ?? "");
 
+  // While it is captured: before gradio hears of it. A second click means the same trial, and nothing more.
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.(`${PAGE} #sp-try-write`) && !going()) told("Waiting for the model …");
+    if (event.target.closest?.(`${PAGE} #sp-try-write`) && !going()) {
+      run = `${Date.now()}.${Math.random()}`;
+      told("Waiting for the model …");
+    }
     if (event.target.closest?.(`${PAGE} #sp-try-stop`) && going()) told("Stopping …");
+  }, true);
+
+  document.addEventListener("click", (event) => {
     const word = wordAt(event.target);
     if (word) choose(word);
     const column = event.target.closest?.(`${PAGE} .sp-col`);
@@ -81,8 +88,7 @@
     sides: () => setTimeout(sides),
     colours: (on) => part("#sp-try-page")?.classList.toggle("sp-plain", !on),
     // The first two of what is sent: the name of this page's trial, and the tag of the row chosen in the library.
-    begun: ([, ...sent]) => [run = `${Date.now()}.${Math.random()}`, ...sent],
-    ending: ([, ...sent]) => [run, ...sent],
+    named: ([, ...sent]) => [run, ...sent],
     hinted: ([run, , ...sent]) => {
       const chosen = part("#sp-details .sp-chosen") && part("#sp-tag textarea, #sp-tag input")?.value;
       return [run, chosen || "", ...sent];
