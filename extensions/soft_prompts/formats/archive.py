@@ -21,9 +21,6 @@ FREE = 1 << 24
 DENSEST = 32
 """Times that a larger one may grow. Trained vectors hardly pack at all, a bomb grows a thousand times."""
 
-LARGEST_WINDOW = 1 << 26
-"""Bytes of memory that LZMA may claim: what its strongest setting takes."""
-
 _END, _END_64, _PLACE_64 = struct.Struct("<4s4H2IH"), struct.Struct("<4sQ2H2I4Q"), struct.Struct("<4sIQI")
 _ENTRY, _LOCAL = struct.Struct("<4s6H3I5H2I"), struct.Struct("<4s5H3I2H")
 _STORED, _DEFLATED, _LZMA = 0, 8, 14
@@ -193,9 +190,8 @@ def _unpack_lzma(data: bytes, size: int) -> bytes:
         raise InvalidFile("it is packed by LZMA, which this Python cannot read: install one with lzma") from None
     if len(data) < 9 or data[2:4] != b"\x05\x00" or data[4] >= 225:
         raise InvalidFile(_CUT)
-    window = int.from_bytes(data[5:9], "little")
-    if window > LARGEST_WINDOW:
-        raise InvalidFile(f"it asks for {window:,} bytes of memory to be unpacked: no soft prompt does that")
+    # It may claim 4 GB of memory to look back into, and never needs more than what it unpacks.
+    window = min(int.from_bytes(data[5:9], "little"), size)
     kind = {"lc": data[4] % 9, "lp": data[4] // 9 % 5, "pb": data[4] // 45}
     try:
         filters = [{"id": lzma.FILTER_LZMA1, "dict_size": max(window, 4096), **kind}]

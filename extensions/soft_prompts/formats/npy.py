@@ -18,8 +18,8 @@ from ..prompt import SoftPrompt
 from .numbers import Found, floats, table
 
 MAGIC = b"\x93NUMPY"
-HEAD = 1 << 14
-"""Bytes of a file's beginning that hold its whole header: numpy itself reads 10,000."""
+HEAD = 1 << 10
+"""Bytes of a file's beginning that hold its whole header, which takes 128 where an array has two sizes."""
 
 _PAIR = re.compile(r"\s*'(\w{1,20})'\s*:\s*('[^']{0,20}'|True|False|\([0-9L,\s]{0,200}\))\s*,?")
 _KINDS = {"f2": "F16", "f4": "F32", "f8": "F64", "V2": "BF16"}
@@ -63,7 +63,7 @@ def header(head: bytes) -> Header:
         raise InvalidFile("it is no file of numpy, or cut short: copy or download it again")
     start = 8 + wide + int.from_bytes(head[8 : 8 + wide], "little")
     if start > len(head):
-        raise InvalidFile(f"its header claims {start:,} bytes, and there are {len(head):,}")
+        raise InvalidFile(f"its header claims {start:,} bytes, and {len(head):,} are read: copy or download it again")
     said = _pairs(head[8 + wide : start].decode("latin-1"))
     if set(said) != {"descr", "fortran_order", "shape"}:
         raise InvalidFile("its header does not say descr, fortran_order and shape, once each")
