@@ -15,6 +15,7 @@ from ..hosts.protocol import Host, Writes
 from . import sheet, writing
 from .library import LibrarySection
 from .parts import Section, Wiring, asset
+from .trying import TryingSection
 
 __all__ = ["build", "css", "js", "standalone", "toast"]
 
@@ -75,4 +76,4 @@ def standalone(host: Host, more: Sequence[Section] = (), writes: Writes | None =
 
 
 def _sections(more: Sequence[Section]) -> list[Section]:
-    return [LibrarySection(), *more]
+    return [LibrarySection(), *more, TryingSection()]
