@@ -147,3 +147,15 @@ def test_a_peft_folder_of_links_within_is_read(tmp_path: Path) -> None:
     make_link(folder / "adapter_model.safetensors", "../blob")
     found: Any = Library(tmp_path)["keeper"]
     assert (found.vectors == np.arange(12).reshape(3, 4)).all()
+
+
+def test_the_page_says_what_is_tried_now() -> None:
+    page = (CHECKOUT / "docs" / "security.md").read_text("utf-8")
+    said = {cells[1]: cells[2:6] for line in page.splitlines() if len(cells := line.split("|")) == 8}
+    rows = {name.strip(): [each.strip() for each in cells] for name, cells in said.items()}
+    counts = {reader: sum(1 for _ in trials([reader])) for reader in ("cut",)}
+    counts |= {reader: len(attacks) for reader, attacks in hostile.ATTACKS.items()}
+    for reader, count in {**counts, "all": sum(counts.values())}.items():
+        tried, refused, seconds, memory = rows[reader]
+        assert (int(tried), int(refused)) == (count, count), f"{reader}: run python benchmarks/attacks.py again"
+        assert float(seconds) < 1 and float(memory) < 1000

@@ -72,10 +72,8 @@ class Tensor:
         numbers = floats(data[: self.storage.count * BYTES[kind.name]], kind.name)
         steps = [each * numbers.itemsize for each in self.strides]
         # `rebuilt` has checked that this view stays within the numbers.
-        view: NDArray[np.float32] = np.lib.stride_tricks.as_strided(
-            numbers[self.offset :], self.shape, steps, writeable=False
-        )
-        return view.copy()
+        view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, steps, writeable=False)
+        return np.array(view, np.float32, order="C")
 
 
 @dataclass(frozen=True)
