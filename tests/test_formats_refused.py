@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ import soft_prompts
 from soft_prompts import Library, SoftPrompt
 from soft_prompts.errors import InvalidFile
 
+from .attacks import build
 from .golden import make as golden
 
 T = golden.TENSOR
@@ -122,6 +124,25 @@ def test_other_adapters_are_refused_with_their_reason(kind: str, tmp_path: Path)
             soft_prompts.load(path)
     (entry,) = Library(tmp_path).entries()
     assert (entry.name, entry.path) == ("keeper", folder) and message.split("'")[0] in entry.problem
+
+
+def test_a_large_model_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    count = 200_000_000
+    body = build.program(b"}(" + b"".join(build.text(each) + _large(count) for each in "ab") + b"u")
+    path = tmp_path / "model.bin"
+    with path.open("wb") as file:
+        file.write(build.torch_older(body, count.to_bytes(8, "little")))
+        file.truncate(file.tell() + 4 * count)  # which takes no room on a disk
+    tracemalloc.start()
+    with pytest.raises(InvalidFile, match="it holds a, b: a soft prompt is one tensor"):
+        soft_prompts.load(path)
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert memory < 16 << 20
+
+
+def _large(count: int) -> bytes:
+    return build.tensor((count // 4, 4), held=build.storage(count))
 
 
 def test_a_folder_without_its_vectors_is_told_to_be_copied_whole(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ __all__ = [
 LARGEST_FILE = 1 << 30
 """Bytes. Far above any soft prompt (16,384 tokens 8,192 wide are half of it), far below what would hurt a machine."""
 
+LARGE = 1 << 24
+"""Bytes above which a file of another tool is looked at before it is read."""
+
 READABLE = (".safetensors", ".txt", ".json", ".zip", ".mtjsp", ".mkusp", ".npy", ".pt", ".bin")
 """Endings under which soft prompts are known to exist; which kind a file is of, its content tells."""
 
@@ -73,6 +76,7 @@ def load_any(path: Path, name: str) -> Prompt:
             config, weights = adapter_files(path)
             check_adapter(config, weights)
             return peft.read(load_bytes(config), load_bytes(weights), name)
+        _look_first(path)
         return read(load_bytes(path), name, path.suffix.lower())
     except OSError as problem:
         raise InvalidFile(f"{path}: {problem.strerror or problem}; check the name and the permissions") from None
@@ -149,6 +153,15 @@ def load_bytes(path: Path) -> bytes:
 def _name_of(path: Path) -> str:
     name = (path.name if path.is_dir() else path.stem).partition("@")[0]
     return suggest_name(name) if name_problem(name) else name
+
+
+def _look_first(path: Path) -> None:
+    """Raises InvalidFile for a large file of another tool that its beginning refuses, before all of it is read."""
+    if not LARGE < path.stat().st_size <= LARGEST_FILE or unreadable(path):
+        return
+    with path.open("rb") as file:
+        if opening.told(file.read(kinds.ENOUGH))[0] in ("zip", "npy", "torch"):
+            opening.look(file)
 
 
 def unknown(start: bytes, suffix: str) -> str:
