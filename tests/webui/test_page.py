@@ -188,3 +188,55 @@ def test_a_prompt_from_a_sentence_and_a_pin(page: Page) -> None:
     page.press("Unpin")
     listed = "return document.querySelector('#sp-library').innerText"
     assert until(lambda: "pinned" not in page.driver.execute_script(listed))
+
+
+def test_a_style_is_trained_while_the_webui_writes(page: Page, stocked: Path, tmp_path: Path) -> None:
+    """From a file of the writer's to a story behind its tag, with a generation in between and a reload."""
+    rain = tmp_path / "rain.txt"
+    rain.write_text("It was raining. The lamp was out, and nobody in the harbour told the truth. " * 60, "utf-8")
+    page.tab("Soft prompts")
+    page.tab("Train")
+    assert until(lambda: page.shown(".sp-card")), page.text()
+    page.picture("train-starts")
+    page.driver.execute_script("document.querySelector('.sp-card').click()")
+    assert until(lambda: page.shown("#sp-train-setup")), "the form is not there"
+    files = until(lambda: page.driver.find_elements("css selector", "#sp-train-files input[type=file]"))
+    files[0].send_keys(str(rain))
+    assert until(lambda: "Understood: 1 text" in page.text()), page.text()
+    page.picture("train-form")
+    page.press("Start")
+    assert until(lambda: "step 1" in page.text(), 60)
+
+    box = page.type("Once upon a time")
+    page.press("Generate")
+    assert until(lambda: len(box.get_attribute("value")) > len("Once upon a time") + 20, 60), "no turn for the writer"
+
+    page.driver.refresh()
+    assert until(lambda: "Soft prompts" in page.text(), 60)
+    page.tab("Soft prompts")
+    page.tab("Train")
+    assert until(lambda: "Stop and keep the best" in page.text()), "the run is not the page's"
+    page.picture("train-run")
+    page.press("Stop and keep the best")
+    assert until(lambda: (stocked / "soft_prompts" / "rain.safetensors").exists(), 60)
+    assert until(lambda: "Stop and keep the best" not in page.text(), 60)
+    page.picture("train-stopped")
+
+    page.tab("Library")
+    box = page.type("<<sp:rain>>It was late when")
+    page.press("Generate")
+    assert until(lambda: box.get_attribute("value").partition("late when")[2].strip(), 60)
+    page.tab("Soft prompts")
+    assert until(lambda: "<<sp:rain>>20 tokens" in page.text().partition("Last request")[2].replace("\n", ""))
+
+
+def test_one_beginning_is_written_twice(page: Page) -> None:
+    page.tab("Soft prompts")
+    page.tab("Try")
+    box = until(lambda: page.shown("#sp-try-text textarea"))[0]
+    box.click()
+    box.send_keys("It was late when")
+    page.press("Write")
+    words = "return document.querySelectorAll('#sp-try .sp-story .sp-tok').length"
+    assert until(lambda: page.driver.execute_script(words) > 10, 60), page.text()
+    page.picture("try")
