@@ -119,7 +119,7 @@ BAD = [
     ([{**GOOD, "held_out": "yes"}], "item 1: its \"held_out\" is the text 'yes'; write true or false"),
     ([[" Emma wears", " a suit"]], 'item 1: it is a list, and no pair like {"call"'),
     ([{"prompt": "Emma", "x": 1}], "'prompt' (a text), 'x' (a number), and no pair like {\"call\""),
-    ({"entries": {"0": {"content": " "}}}, "it is a SillyTavern World Info, and nothing in it can be used (entry '0': it"),
+    ({"entries": {"0": {"content": " "}}}, "it is a SillyTavern World Info, and nothing in it can be used (entry '0'"),
     ([{"entries": {"0": {"content": "Emma is tall."}}}], "item 1: it is a lorebook, whose entries are texts"),
     ("Emma wears a suit", "it is no JSON (line 1, column 1: Expecting value). Pairs are written like [{"),
     ('"x"', "it is no list, but the text 'x'. Pairs are written like [{"),
