@@ -202,7 +202,7 @@ def test_a_style_is_trained_while_the_webui_writes(page: Page, stocked: Path, tm
     assert until(lambda: page.shown("#sp-train-setup")), "the form is not there"
     files = until(lambda: page.driver.find_elements("css selector", "#sp-train-files input[type=file]"))
     files[0].send_keys(str(rain))
-    assert until(lambda: "Understood: 1 text" in page.text()), page.text()
+    assert until(lambda: "Understood: 1 story" in page.text()), page.text()
     page.picture("train-form")
     page.press("Start")
     assert until(lambda: "step 1" in page.text(), 60)
