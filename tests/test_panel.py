@@ -497,3 +497,16 @@ def test_no_selector_has_a_comma_within_brackets() -> None:
     selectors = [each.strip() for each in re.findall(r"([^{}]+)\{", whole)]
     assert len(selectors) > 100
     assert [each for each in selectors if not each.startswith("@") and re.search(r"\([^()]*,", each)] == []
+
+
+def test_no_section_takes_a_word_of_another_in_the_page() -> None:
+    """All of them hang what they offer on window.softPrompts, where the last one would win without a sound."""
+    from soft_prompts.trainer.runs import runs_of
+    from soft_prompts.trainer.tab import TrainSection
+
+    scripts = re.sub(r"(?m)^ *//.*$", "", panel.js([TrainSection(runs_of)]))
+    hung = re.findall(r"(?:own|window\.softPrompts)\.(\w+) = ", scripts)
+    for given in re.findall(r"(?s)Object\.assign\(window\.softPrompts, \{\n(.*?)\n  \}\);", scripts):
+        hung += re.findall(r"(?m)^    (\w+)(?:,|:)", given)
+    hung += re.search(r"window\.softPrompts = \{ (.*) \};", scripts)[1].split(", ")  # type: ignore[index]
+    assert len(hung) > 20 and sorted(hung) == sorted(set(hung))

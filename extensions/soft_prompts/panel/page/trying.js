@@ -88,7 +88,7 @@
     sides: () => setTimeout(sides),
     colours: (on) => part("#sp-try-page")?.classList.toggle("sp-plain", !on),
     // The first two of what is sent: the name of this page's trial, and the tag of the row chosen in the library.
-    named: ([, ...sent]) => [run, ...sent],
+    signed: ([, ...sent]) => [run, ...sent],
     hinted: ([run, , ...sent]) => {
       const chosen = part("#sp-details .sp-chosen") && part("#sp-tag textarea, #sp-tag input")?.value;
       return [run, chosen || "", ...sent];
