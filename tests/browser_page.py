@@ -81,6 +81,18 @@ class Page:
         self.js("arguments[0].scrollIntoView({ block: 'center' })", element)
         element.click()
 
+    def settled(self, selector: str) -> float:
+        """Where it is on the screen, once it has stayed there for a moment."""
+        code, seen = "return document.querySelector(arguments[0]).getBoundingClientRect().top", [-1.0]
+
+        def stays() -> bool:
+            seen.append(float(self.js(code, selector)))
+            time.sleep(0.3)
+            return seen[-1] == seen[-2]
+
+        until(stays)
+        return seen[-1]
+
     def section(self, title: str) -> None:
         """Opens one of the panel's rooms."""
         code = f"return {TABS}.find((tab) => tab.innerText.trim() === arguments[0])"

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from soft_prompts import panel
 
-Found = TypeVar("Found")
 NOTEBOOK, CHAT, CONTEXT, ALONE = (
     "#textbox-notebook textarea", "#chat-input textarea", "#character-context textarea", "#sp-text textarea",
 )  # fmt: skip
@@ -35,15 +33,8 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-fake = _load("panel_host")
-
-
-def until(ask: Callable[[], Found], seconds: float = 15) -> Found:
-    """The first true answer; the last one where none came."""
-    end = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return answer
+fake, browser = _load("panel_host"), _load("browser_page")
+until = browser.until
 
 
 # ---- a page as the webui's, of which only what matters here
@@ -90,35 +81,14 @@ def as_webui(gr: Any, host: Any) -> Any:
     return blocks
 
 
-class Page:
+class Page(browser.Page):  # type: ignore[misc, name-defined]
     """A browser on such a page."""
 
-    def __init__(self, driver: Any, url: str) -> None:
-        self.driver, self.url = driver, url
-
     def open(self, theme: str = "light", width: int = 1024, height: int = 1100) -> Page:
-        self.driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
-        )
-        self.driver.get(f"{self.url}?__theme={theme}")
+        super().open(theme, width, height)
         assert until(lambda: self.js("return !!window.softPrompts?.chips")), "the panel's script did not run"
         assert until(lambda: self.js("return window.softPrompts.writing.arrived")), "the names did not arrive"
         return self
-
-    def js(self, code: str, *values: Any) -> Any:
-        return self.driver.execute_script(code, *values)
-
-    def all(self, selector: str) -> list[Any]:
-        return list(self.driver.find_elements("css selector", selector))
-
-    def one(self, selector: str) -> Any:
-        found = until(lambda: self.all(selector))
-        assert found, f"there is no {selector}"
-        return found[0]
-
-    def text(self, selector: str) -> str:
-        return str(self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
 
     def value(self, field: str) -> str:
         return str(self.js("return document.querySelector(arguments[0]).value", field))

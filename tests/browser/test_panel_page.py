@@ -5,16 +5,14 @@ Set PANEL_SCREENSHOTS to a folder, and it gets a picture of each state, light an
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from importlib import util
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -27,8 +25,6 @@ from soft_prompts.tags import tag_for
 # gradio's server runs in threads of this process: what it says of its own dependencies is not ours.
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-Found = TypeVar("Found")
-
 
 def _load(name: str) -> ModuleType:
     """A neighbour by its path: the tests are no package, and nothing of the checkout may be on sys.path."""
@@ -40,52 +36,12 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-fake = _load("panel_host")
+fake, browser = _load("panel_host"), _load("browser_page")
+until = browser.until
 
 
-def until(ask: Callable[[], Found], seconds: float = 15) -> Found:
-    """The first true answer; the last one where none came."""
-    end = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return answer
-
-
-class Page:
+class Page(browser.Page):  # type: ignore[misc, name-defined]
     """A browser on the panel."""
-
-    def __init__(self, driver: Any, url: str) -> None:
-        self.driver, self.url = driver, url
-
-    def open(self, theme: str = "light", width: int = 1024) -> Page:
-        self.driver.set_window_size(width, 1500)
-        self.driver.get(f"{self.url}?__theme={theme}")
-        assert until(lambda: self.js("return !!window.softPrompts")), "the panel's script did not run"
-        assert until(lambda: self.all(".sp-row, .sp-empty"))
-        return self
-
-    def js(self, code: str, *values: Any) -> Any:
-        return self.driver.execute_script(code, *values)
-
-    def all(self, selector: str) -> list[Any]:
-        return list(self.driver.find_elements("css selector", selector))
-
-    def one(self, selector: str) -> Any:
-        found = until(lambda: self.all(selector))
-        assert found, f"there is no {selector}"
-        return found[0]
-
-    def text(self, selector: str) -> str:
-        return str(self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
-
-    def value(self, block: str) -> str:
-        code = "return document.querySelector(arguments[0])?.querySelector('textarea, input')?.value ?? ''"
-        return str(self.js(code, block))
-
-    def type(self, block: str, text: str) -> None:
-        field = self.one(f"{block} textarea, {block} input")
-        field.clear()
-        field.send_keys(text)
 
     def names(self) -> str:
         return self.text("#sp-library")
@@ -113,14 +69,8 @@ def stage(driver: Any) -> Iterator[tuple[Any, str]]:
     importing = fake.gradio_without_warnings(lambda: pytest.importorskip("gradio", reason=reason))
     with importing:
         host = fake.MemoryHost()
-        app = panel.standalone(host)
-        with warnings.catch_warnings():
-            # gradio 4 tries ports with sockets that it does not close.
-            warnings.simplefilter("ignore", ResourceWarning)
-            _, url, _ = app.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-            gc.collect()
-        yield host, url
-        app.close()
+        with browser.served(panel.standalone(host)) as url:
+            yield host, url
 
 
 @pytest.fixture
@@ -152,11 +102,11 @@ def test_insert_at_the_cursor(page: Page) -> None:
     page.type("#sp-text", "The sky  was grey.")
     page.js("document.querySelector('#sp-text textarea').setSelectionRange(8, 8)")
     page.choose("noir")
-    place = page.js("return document.querySelector('#sp-pinning').getBoundingClientRect().top")
+    place = page.settled("#sp-pinning")
     page.one("#sp-insert").click()
     assert until(lambda: page.value("#sp-text") == "The sky <<sp:noir>> was grey.")
     assert page.said("Inserted into “Your text”.")
-    assert page.js("return document.querySelector('#sp-pinning').getBoundingClientRect().top") == place
+    assert abs(page.settled("#sp-pinning") - place) < 1, "what stands below is moved by the first tag"
     page.strength(0.7)
     page.js("document.querySelector('#sp-text textarea').setSelectionRange(0, 3)")
     page.one("#sp-insert").click()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -22,8 +20,6 @@ from soft_prompts.panel.trying_answers import WAITING
 
 # gradio's server runs in threads of this process: what it says of its own dependencies is not ours.
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-
-Found = TypeVar("Found")
 
 
 def _load(name: str) -> ModuleType:
@@ -36,61 +32,22 @@ def _load(name: str) -> ModuleType:
     return module
 
 
-fake = _load("panel_host")
+fake, browser = _load("panel_host"), _load("browser_page")
+until = browser.until
 START = "The rain had stopped."
 ELSEWHERE = ("favicon", "fonts.g", "manifest", "/static/fonts", "cdnjs")
 """What gradio's own page asks for, and may not get."""
 
 
-def until(ask: Callable[[], Found], seconds: float = 30) -> Found:
-    """The first true answer; the last one where none came."""
-    end = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return answer
-
-
-class Page:
+class Page(browser.Page):  # type: ignore[misc, name-defined]
     """A browser on the Try section."""
 
-    def __init__(self, driver: Any, url: str) -> None:
-        self.driver, self.url = driver, url
-
     def open(self, theme: str = "light", width: int = 1024) -> Page:
-        self.driver.set_window_size(width, 1500)
-        self.driver.get(f"{self.url}?__theme={theme}")
+        super().open(theme, width)
         assert until(lambda: self.js("return !!window.softPrompts?.colours")), "the section's script did not run"
-        self.tab("Try")
+        self.section("Try")
         assert until(lambda: self.js("return !!document.querySelector('#sp-try-page')?.offsetParent"))
         return self
-
-    def tab(self, title: str) -> None:
-        tabs = "[...document.querySelectorAll('button[role=tab]')]"
-        assert until(lambda: title in self.text("#sp-tabs"))
-        self.js(f"{tabs}.find((each) => each.innerText.trim() === arguments[0]).click()", title)
-
-    def js(self, code: str, *values: Any) -> Any:
-        return self.driver.execute_script(code, *values)
-
-    def all(self, selector: str) -> list[Any]:
-        return list(self.driver.find_elements("css selector", selector))
-
-    def one(self, selector: str) -> Any:
-        found = until(lambda: self.all(selector))
-        assert found, f"there is no {selector}"
-        return found[0]
-
-    def text(self, selector: str) -> str:
-        return str(self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
-
-    def value(self, block: str) -> str:
-        code = "return document.querySelector(arguments[0])?.querySelector('textarea, input')?.value ?? ''"
-        return str(self.js(code, block))
-
-    def fill(self, block: str, text: str) -> None:
-        field = self.one(f"{block} textarea, {block} input")
-        field.clear()
-        field.send_keys(text)
 
     def pick(self, side: str, name: str) -> None:
         """By keyboard, as one may."""
@@ -105,7 +62,7 @@ class Page:
         assert until(lambda: not self.all("#sp-try-page input[aria-expanded=true]")), "the list stays open"
 
     def write(self, text: str = START) -> None:
-        self.fill("#sp-try-text", text)
+        self.type("#sp-try-text", text)
         self.one("#sp-try-write").click()
 
     def story(self, side: str) -> str:
@@ -130,14 +87,8 @@ def stage(driver: Any) -> Iterator[tuple[Any, str]]:
     importing = fake.gradio_without_warnings(lambda: pytest.importorskip("gradio", reason=reason))
     with importing:
         host = fake.MemoryHost()
-        app = panel.standalone(host)
-        with warnings.catch_warnings():
-            # gradio 4 tries ports with sockets that it does not close.
-            warnings.simplefilter("ignore", ResourceWarning)
-            _, url, _ = app.queue().launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-            gc.collect()
-        yield host, url
-        app.close()
+        with browser.served(panel.standalone(host)) as url:
+            yield host, url
 
 
 @pytest.fixture
@@ -190,7 +141,7 @@ def test_without_a_prompt_there_is_no_strength(page: Page) -> None:
 
 def test_it_waits_at_once_and_stops_while_it_waits(page: Page, host: Any) -> None:
     with host.tries.lock:
-        page.fill("#sp-try-text", START)
+        page.type("#sp-try-text", START)
         click = "document.querySelector('#sp-try-write').click()"
         assert page.js(f"{click}; return document.querySelector('#sp-try-state').innerText") == WAITING, "at once"
         assert until(lambda: host.tries.asked)
@@ -249,7 +200,7 @@ def test_a_double_click_writes_once(page: Page, host: Any) -> None:
 
     host.tries.texts = [[fake.Piece(f" {number}") for number in range(5000)]] * 2
     host.tries.pause = 0.1
-    page.fill("#sp-try-text", START)
+    page.type("#sp-try-text", START)
     ActionChains(page.driver).double_click(page.one("#sp-try-write")).perform()
     assert page.said("Writing")
     page.one("#sp-try-stop").click()
@@ -358,12 +309,12 @@ def test_files_come_and_go(page: Page, host: Any) -> None:
 
 
 def test_what_is_chosen_in_the_library_is_tried_next(page: Page) -> None:
-    page.tab("Library")
+    page.section("Library")
     code = "[...document.querySelectorAll('.sp-row')].find((row) => row.innerText.includes('gibson')).click()"
     assert until(lambda: "gibson" in page.text("#sp-library"))
     page.js(code)
     assert until(lambda: page.value("#sp-tag") == "<<sp:gibson>>")
-    page.tab("Try")
+    page.section("Try")
     assert until(lambda: page.value("#sp-try-left") == "gibson")
     page.pick("left", "noir")
     time.sleep(2)
