@@ -159,3 +159,11 @@ def test_the_page_says_what_is_tried_now() -> None:
         tried, refused, seconds, memory = rows[reader]
         assert (int(tried), int(refused)) == (count, count), f"{reader}: run python benchmarks/attacks.py again"
         assert float(seconds) < 1 and float(memory) < 1000
+
+
+def test_the_attacks_get_as_far_as_their_reader() -> None:
+    begin = {"KoboldAI zip": b"PK\x03\x04", "mtj-softtuner state": b"PK\x03\x04", "torch, zip": b"PK\x03\x04"}
+    begin |= {"PEFT": b"PK\x03\x04", "torch, older": build.MAGIC, "numpy": b"\x93NUMPY"}
+    for reader, start in begin.items():
+        strays = [name for name, make in hostile.ATTACKS[reader].items() if not make().startswith(start)]
+        assert not strays or strays == ["no directory"], reader

@@ -88,6 +88,8 @@ class Archive:
         """At most `size` bytes of what the first `most` ones hold."""
         if member.flags & 1:
             raise InvalidFile("it is locked with a password: unpack it, and take the soft prompt out")
+        if member.place > self._stop:
+            raise InvalidFile(_CUT)
         self._file.seek(member.place)
         first = self._file.read(_LOCAL.size)
         if len(first) < _LOCAL.size or not first.startswith(b"PK\x03\x04"):
@@ -129,10 +131,11 @@ def _end(file: BinaryIO, total: int) -> tuple[bytes, int]:
 def _end_64(file: BinaryIO, place: int) -> tuple[int, int, int]:
     """(entries, size, place) of the directory of a large archive; torch writes all of them so."""
     file.seek(place)
-    sign, _, place, _ = _PLACE_64.unpack(file.read(_PLACE_64.size))
-    if sign != b"PK\x06\x07":
+    sign, _, begin, _ = _PLACE_64.unpack(file.read(_PLACE_64.size))
+    # A place beyond what the system counts to cannot even be sought.
+    if sign != b"PK\x06\x07" or begin > place:
         raise InvalidFile(_CUT)
-    file.seek(place)
+    file.seek(begin)
     record = file.read(_END_64.size)
     if len(record) < _END_64.size or not record.startswith(b"PK\x06\x06"):
         raise InvalidFile(_CUT)
