@@ -60,7 +60,7 @@ axe.run({ include: arguments[0].map((each) => [each]) }, { resultTypes: ["violat
   .then((found) => done(found.violations.filter((each) => ["serious", "critical"].includes(each.impact))
     .flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 200)} ${node.any[0]?.message}`))))
 """
-ELSEWHERE = ("favicon", "fonts.g", "manifest.json", "/static/fonts", "huggingface.co")
+ELSEWHERE = ("favicon", "iframe-resizer", "fonts.g", "manifest.json", "/static/fonts", "huggingface.co")
 """What gradio's own page asks for, and may not get."""
 THEIRS = ("upload-container",)
 """Elements of gradio's own whose names are not ours to give."""
