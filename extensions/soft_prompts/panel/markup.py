@@ -243,9 +243,9 @@ def _others(names: Sequence[str]) -> str:
 
 def _empty(folder: str) -> str:
     return (
-        '<div class="sp-empty"><p><b>No soft prompts yet.</b> Two ways to begin:</p><ol>'
+        '<div class="sp-empty"><p><b>No soft prompts yet.</b> Three ways to begin:</p><ol>'
         "<li>Drop a file (<code>.safetensors</code>, or a <code>.txt</code>) on this page, or put it into "
         f"<code>{words(folder)}</code> yourself: it appears here.</li>"
-        "<li>Or make one from a sentence, below.</li></ol>"
+        "<li>Or make one from a sentence, below.</li><li>Or train one on texts of your own: “Train”, above.</li></ol>"
         "<p>Then write its tag, for instance <code>&lt;&lt;sp:noir&gt;&gt;</code>, anywhere in your text.</p></div>"
     )
