@@ -1,4 +1,4 @@
-"""`python -I tests/browser/flow.py docs/pictures/tab.webp`: a film of the way from an empty library to a story.
+"""`python -I tests/browser/flow.py docs/images/tab.webp`: a film of the way from an empty library to a story.
 
 It drives `soft-prompts ui` with the embedded storyteller in a real browser, as a writer would, and says how long each
 step took. Needs what the browser tests need.
