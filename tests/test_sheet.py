@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator
 from importlib import util
@@ -14,7 +15,7 @@ import pytest
 from soft_prompts import app, cli
 from soft_prompts.errors import SoftPromptError
 from soft_prompts.hosts.protocol import Health
-from soft_prompts.panel.sheet import Sheet, taken_back
+from soft_prompts.panel.sheet import Pen, Sheet, stopped, taken_back
 
 
 def _load(name: str) -> ModuleType:
@@ -86,6 +87,22 @@ def test_what_goes_wrong_is_said_and_nothing_is_lost(problem: Exception, words: 
 def test_a_model_that_says_nothing() -> None:
     *_, (text, line, _) = Sheet(fake.MemoryHost(), Writer()).go_on("Rain")
     assert text == "Rain" and "nothing to add" in line
+
+
+def test_stopped_it_says_so_with_the_next_word() -> None:
+    pen, writer = Pen(), Writer(" fell", " down.", " And up.")
+    going = Sheet(fake.MemoryHost(), writer).go_on("Rain", pen=pen)
+    assert next(going)[0] == "Rain fell" and "Stopped" in stopped(pen)
+    assert [(text, "Stopped" in line) for text, line, _ in going] == [("Rain fell", True)]
+    again = Sheet(fake.MemoryHost(), writer).go_on("Rain", pen=pen)
+    assert [text for text, _, _ in again][-1] == "Rain fell down. And up.", "what was stopped before does not count"
+
+
+def test_each_page_has_its_own_pen() -> None:
+    mine, yours = copy.deepcopy(Pen()), copy.deepcopy(Pen())
+    held = mine.take()
+    yours.take()
+    assert held()
 
 
 def test_taken_back() -> None:

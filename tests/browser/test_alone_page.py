@@ -91,7 +91,7 @@ def test_before_the_model_is_there_the_page_says_so_and_waits(stage: tuple[Stage
     assert until(lambda: "The storyteller is being loaded" in page.text("#soft-prompts"))
     page.type("#sp-text", "The door opened and")
     page.click("#sp-go")
-    assert until(lambda: "It begins by itself" in page.text("#sp-state"), 1)
+    assert until(lambda: "It begins by itself" in page.text("#sp-state"), 5)
     stage[0].come.set()
     assert until(lambda: len(page.value("#sp-text")) > 40, 60) and until(lambda: ended(page))
     assert page.value("#sp-text").startswith("The door opened and")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import SoftPromptError
@@ -34,6 +34,19 @@ def js() -> str:
     return asset(__package__, "page/sheet.js")
 
 
+class Pen:
+    """Of one page: whoever takes it up again has stopped the one before."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def take(self) -> Callable[[], bool]:
+        """Whether it is still held by who has taken it up now."""
+        self._taken += 1
+        mine = self._taken
+        return lambda: self._taken == mine
+
+
 class Sheet:
     """`Sheet(host, writes).go_on("It rained")`: the text as it grows, and a line that says how it goes."""
 
@@ -41,8 +54,11 @@ class Sheet:
         self._host = host
         self._writes = writes
 
-    def go_on(self, text: str, heat: float = 0.7, length: int = USUAL, seed: int = 0) -> Iterator[tuple[str, str, str]]:
+    def go_on(
+        self, text: str, heat: float = 0.7, length: int = USUAL, seed: int = 0, pen: Pen | None = None
+    ) -> Iterator[tuple[str, str, str]]:
         """(the text so far, the line below it, the text before) until the model has ended; never raises."""
+        held = (pen or Pen()).take()
         if self._host.health().state == "waiting":
             yield text, state("The model is being loaded. It begins by itself."), text
         written = ""
@@ -50,6 +66,10 @@ class Sheet:
         dice = int(seed or 0) or random.randrange(1, 2**31)
         try:
             for piece in self._writes.write(text, tokens=int(length), seed=dice, temperature=float(heat)):
+                if not held():
+                    # In the order of what was written: said by another event, a late word would come after it.
+                    yield text + join([written]), state("Stopped."), text
+                    return
                 if piece:
                     written += piece
                     # What the model writes is words, also where it looks like a tag.
@@ -67,6 +87,12 @@ def state(line: str, bad: bool = False) -> str:
     """One line below the text; its place is kept where it is empty."""
     role = "alert" if bad else "status"
     return f'<div class="sp-state{" sp-wrong" if bad else ""}" role="{role}">{markup.words(line)}</div>'
+
+
+def stopped(pen: Pen) -> str:
+    """Whoever holds the pen says so with the next word."""
+    pen.take()
+    return state("Stopped.")
 
 
 def taken_back(text: str, before: str) -> tuple[str, str]:
@@ -94,12 +120,12 @@ def build(gr: Any, host: Host, writes: Writes | None) -> None:
             heat = gr.Slider(0, 1.5, 0.7, step=0.05, label="Temperature", info=HEAT, elem_id="sp-heat")
             length = gr.Slider(SHORTEST, LONGEST, USUAL, step=10, label="Length, in tokens", elem_id="sp-length")
             seed = gr.Number(0, precision=0, minimum=0, label="Seed", info=SEED, elem_id="sp-seed")
-        before = gr.State("")
+        before, pen = gr.State(""), gr.State(Pen())
     wiring = Wiring(gr)
-    going = gr.on(
+    gr.on(
         [go.click, text.submit],
         Sheet(host, writes).go_on,
-        [text, heat, length, seed],
+        [text, heat, length, seed, pen],
         [text, line, before],
         # Each window writes by itself; the model gives each of them its turn.
         concurrency_limit=None,
@@ -107,5 +133,5 @@ def build(gr: Any, host: Host, writes: Writes | None) -> None:
         **wiring.private,
     )
     how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private}
-    stop.click(lambda: state("Stopped."), None, line, cancels=[going], **how)
+    stop.click(stopped, [pen], line, **how)
     back.click(taken_back, [text, before], [text, line], **how)
