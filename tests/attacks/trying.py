@@ -32,12 +32,8 @@ def tried(reader: str, count: int, seed: int = 0) -> Tried:
     """So many inputs, each with every allocation counted."""
     found = Tried(reader)
     made = fuzz.inputs(reader, seed)
-    tracemalloc.start()
-    try:
-        for _ in range(count):
-            _try(next(made), found)
-    finally:
-        tracemalloc.stop()
+    for _ in range(count):
+        _try(next(made), found)
     return found
 
 
@@ -51,9 +47,8 @@ def again(prompt: SoftPrompt, number: int) -> object:
 
 def _try(data: bytes, found: Tried) -> None:
     number, found.inputs = found.inputs, found.inputs + 1
-    tracemalloc.reset_peak()
-    before, began = tracemalloc.get_traced_memory()[0], time.process_time()
-    prompt = None
+    prompt, began = None, time.process_time()
+    tracemalloc.start()
     try:
         prompt = read(data, "x", ".bin")
         found.taken += 1
@@ -61,7 +56,8 @@ def _try(data: bytes, found: Tried) -> None:
         found.refused += 1
     except Exception as problem:
         found.faults.append(f"{number}: {type(problem).__name__}: {problem}"[:300])
-    seconds, memory = time.process_time() - began, tracemalloc.get_traced_memory()[1] - before
+    seconds, memory = time.process_time() - began, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     found.seconds, found.memory = max(found.seconds, seconds), max(found.memory, memory)
     if seconds >= SECONDS or memory >= FREE + TIMES * len(data):
         found.faults.append(f"{number}: {seconds:.2f} s, {memory:,} bytes for {len(data):,}")
