@@ -152,7 +152,8 @@ def _events(gr: Any, desk: Desk, parts: dict[str, Any]) -> None:
     # What it does is seen in what is being written: two events that draw one line get into each other's way.
     parts["stop"].click(stop, inputs, [], js=adding("signed"), **quick)
     # Each browser waits for the model by itself, and none for another's page.
-    slow: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16, "js": adding("signed"), **wiring.private}
+    slow: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 16, **wiring.private}
+    slow["js"] = adding("signed")
     parts["write"].click(write, inputs, [parts[name] for name in WRITTEN], **slow)
     coloured = "(on) => { window.softPrompts?.colours(on); return []; }"
     wiring.script(parts["colours"].change, coloured, [parts["colours"]])
