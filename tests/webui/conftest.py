@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,7 @@ def _inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
         inside.shared.generation_lock = threading.Lock()
         inside.module("api.completions")
         inside.load_extension()
+        GenerationMixin._get_logits_processor, GenerationConfig.__init__ = hijacked  # type: ignore[method-assign]
         yield inside
         inside.ours.stop()
         inside.models.unload_model()
@@ -193,13 +195,27 @@ def _inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
             del sys.modules[name]
 
 
+@contextmanager
+def hijacked_by(inside: Inside) -> Iterator[None]:
+    """While a test is in the webui Transformers is as that has made it; the tests that follow have it as it was."""
+    from transformers import GenerationConfig, GenerationMixin
+
+    before = GenerationMixin._get_logits_processor, GenerationConfig.__init__
+    inside.module("sampler_hijack").hijack_samplers()
+    try:
+        yield
+    finally:
+        GenerationMixin._get_logits_processor, GenerationConfig.__init__ = before  # type: ignore[method-assign]
+
+
 @pytest.fixture
 def inside(_inside: Inside) -> Iterator[Inside]:
     """The webui with the storyteller loaded, an empty library and nothing pinned."""
-    if _inside.shared.model is None:
-        _inside.load()
-    _inside.said.clear()
-    yield _inside
+    with hijacked_by(_inside):
+        if _inside.shared.model is None:
+            _inside.load()
+        _inside.said.clear()
+        yield _inside
     for path in sorted(_inside.folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     _inside.ours.settings.switch(True)
