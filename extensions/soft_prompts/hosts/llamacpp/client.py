@@ -118,23 +118,24 @@ class Client:
 
     def request(self, prompt: str, options: dict[str, Any]) -> dict[str, Any]:
         """What is sent; raises UnknownPrompt and its like for a tag, and SoftPromptError for one with no room."""
-        return self._sent({**options, "prompt": self.text.encode(prompt).ids})
+        media = self._media()  # first: this waits for a server, and the text is read by it too
+        return self._sent({**options, "prompt": self.text.encode(prompt).ids}, media)
 
     def trial(
         self, left: str, right: str, *, tokens: int = 60, seed: int = 0, temperature: float = 0.7
     ) -> Iterator[tuple[int, Piece]]:
         """(column 0 or 1, what it wrote next): two texts side by side, see trial.py. Raises as `request` does."""
+        settings = self.server.get("/props").get("default_generation_settings", {})
         rows = [self.text.encode(each).ids for each in (left, right)]
-        check_length(rows, tokens, self.server.get("/props").get("default_generation_settings", {}).get("n_ctx"))
+        check_length(rows, tokens, settings.get("n_ctx"))
         options: dict[str, Any] = {"tokens": tokens, "seed": seed, "temperature": temperature}
         return trial(rows, self._likeliest, ends_of(self.model), **options)
 
     def _likeliest(self, ids: Sequence[int]) -> Sequence[Likely]:
-        answer = self._answer(self._sent(question(ids)))
+        answer = self._answer(self._sent(question(ids), self._media()))
         return answered(answer, self.sidecar.banned if self.sidecar else ())
 
-    def _sent(self, asked: dict[str, Any]) -> dict[str, Any]:
-        media = self._media()
+    def _sent(self, asked: dict[str, Any], media: str) -> dict[str, Any]:
         if needed := self.wire.needed(asked["prompt"]):
             sidecar = self.sidecar or self.prepare()
             if lacking := [slot.tag for slot in needed if slot.key not in sidecar.places]:
