@@ -21,6 +21,7 @@ from soft_prompts.hosts.protocol import EVERYWHERE, Health, Host, Request, Row, 
 from soft_prompts.panel import markup
 from soft_prompts.panel.answers import LINES, Asked, Changes, Panel, answer
 from soft_prompts.panel.library import LibrarySection
+from soft_prompts.panel.parts import Wiring
 
 
 def _load(name: str) -> ModuleType:
@@ -422,7 +423,7 @@ def test_every_event_runs(gradio: Any, host: Any) -> None:
     with gradio.Blocks() as blocks:
         LibrarySection().build(gradio, host)
     functions = [each for each in blocks.fns.values() if each.fn is not None and each.inputs]
-    assert len(functions) == 24
+    assert len(functions) == 25
     for each in functions:
         answered = each.fn(*[component.value for component in each.inputs])
         for updates in answered if inspect.isgenerator(answered) else [answered]:
@@ -438,9 +439,32 @@ def test_values_of_the_hosts_components_reach_its_scopes(gradio: Any, host: Any)
             (EVERYWHERE, Scope(f"character:{values[0]}", values[0])) if values else (EVERYWHERE,)
         )
         LibrarySection().build(gradio, host)
-    poll = next(each for each in blocks.fns.values() if each.fn is not None)
-    sent = [component.value for component in poll.inputs]
-    assert "character:Emma" in repr(poll.fn(*sent))
+    rung, drawn = [each for each in blocks.fns.values() if each.fn is not None][:2]
+    sent = [component.value for component in drawn.inputs]
+    assert "character:Emma" in repr(drawn.fn(*sent))
+    seen = Panel(host).poll(Asked(values=("Emma",)))["seen"]["value"]
+    assert rung.fn(seen, *sent[1:], "word") == "word"
+    sent[-1] = "Ada"
+    assert rung.fn(seen, *sent[1:], "word") != "word"
+
+
+@builds
+def test_a_page_hears_of_news_by_another_word(gradio: Any) -> None:
+    with gradio.Blocks() as blocks:
+        asks, bell, news = gradio.Button(), gradio.Textbox(), gradio.Textbox()
+        Wiring(gradio).polled(asks, bell, [news], lambda news: {"yes": True, "no": False}[news])
+    ring = next(iter(blocks.fns.values())).fn
+    assert ring("no", "word") == "word"
+    assert ring("yes", "word") not in ("word", ring("yes", "word"))
+    assert ring("fails", "word") != "word", "drawing says what is wrong"
+
+
+@builds
+def test_a_value_alone_is_no_update(gradio: Any) -> None:
+    """For each update gradio builds a component."""
+    given = Wiring(gradio).updates({"a": {"value": "x"}, "b": {"value": "y", "interactive": True}}, ["a", "b", "c"])
+    assert given[0] == "x"
+    assert given[1:] == [gradio.update(value="y", interactive=True), gradio.update()]
 
 
 def test_a_toast_outside_of_an_event_does_nothing(gradio: Any, recwarn: pytest.WarningsRecorder) -> None:

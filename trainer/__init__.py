@@ -20,10 +20,9 @@ if __name__ != "soft_prompts.trainer":
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .data import Corpus, Facts, Lore, Pair
-
 if TYPE_CHECKING:
     from .checkpoint import Keeper
+    from .data import Corpus, Facts, Lore, Pair
     from .evaluate import HeldOut, Report
     from .initial import from_prompt, from_text
     from .loop import Step, Training, train
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "checkpoint": ("Keeper",),
+    "data": ("Corpus", "Facts", "Lore", "Pair"),
     "evaluate": ("HeldOut", "Report"),
     "initial": ("from_prompt", "from_text"),
     "loop": ("Step", "Training", "train"),
@@ -60,7 +60,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Deferred, so that `soft_prompts.trainer.data` needs no torch.
+    # Deferred, so that `soft_prompts.trainer.data` needs no torch, and a tab that is built reads no files.
     for room, names in _ROOMS.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{room}"), name)

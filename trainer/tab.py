@@ -75,6 +75,7 @@ class _Parts:
     def _hidden(self) -> None:
         for name, place in (
             ("seen", "seen"),
+            ("bell", "bell"),
             ("act", "act"),
             ("kind", "kind"),
             ("pairs", "table"),
@@ -174,10 +175,9 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
 
         def act_on(*sent: Any) -> list[Any]:
             changes = answer(act, _asked(dict(zip(takes, sent, strict=True))), line)
-            return [wiring.gr.update(**changes.get(name, {})) for name in names]
+            return wiring.updates(changes, names)
 
-        # Without the queue: these take milliseconds, and must not wait behind a story that is being written.
-        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private, **more}
+        how: dict[str, Any] = {**wiring.quick, **more}
         return event(act_on, [parts[name] for name in takes], [parts[name] for name in names], **how)
 
     def at_once(event: Callable[..., Any], name: str, words: str) -> None:
@@ -189,8 +189,12 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
             event.success, "(rows) => { window.softPrompts?.train?.draw(rows); return []; }", [parts["pairs"]]
         )
 
-    polled = on(parts["poll"].click, training.poll, "acted", ["seen"], DRAWN)
-    wiring.script(polled.success, "() => { window.softPrompts?.train?.answered(); return []; }")
+    rung = wiring.polled(
+        parts["poll"], parts["bell"], [parts["seen"]], lambda seen: training.moved(Asked(seen=str(seen or "")))
+    )
+    wiring.script(rung.success, "(bell) => { window.softPrompts?.train?.rung(bell); return []; }", [parts["bell"]])
+    drawn = on(parts["bell"].change, training.poll, "acted", ["seen"], DRAWN, trigger_mode="always_last")
+    wiring.script(drawn.success, "() => { window.softPrompts?.train?.answered(); return []; }")
     on(parts["act"].change, training.act, "acted", ["seen", "act"], [*DRAWN, *LINES], trigger_mode="multiple")
 
     sources = ["kind", "files", "pairs", "name", "suggested"]

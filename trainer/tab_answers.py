@@ -63,7 +63,11 @@ class Training:
 
     def poll(self, asked: Asked) -> Changes:
         """What has changed since `asked.seen`, part by part."""
-        return self._drawn(asked) if _seen(asked).get("") != self._now() else {}
+        return self._drawn(asked) if self.moved(asked) else {}
+
+    def moved(self, asked: Asked) -> bool:
+        """Whether anything has changed since `asked.seen`."""
+        return bool(_seen(asked).get("") != self._now())
 
     def act(self, asked: Asked) -> Changes:
         """A button on a run."""

@@ -1,17 +1,21 @@
-"""`understood("finetune", files)`: what a writer's files are, as a training of this kind reads them; torch-free."""
+"""`understood("finetune", files)`: what a writer's files are, as a training of this kind reads them; torch-free.
+
+What reads files is imported with the first of them: a webui that starts waits for the tab, which needs none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InvalidFile, TrainingError
 from ..tags import suggest_name
-from .data import Corpus, Facts, Lore, pairs
-from .data.texts import DATASETS
 from .options import name_of
+
+if TYPE_CHECKING:
+    from .data import Facts
 
 KINDS = ("finetune", "world-info", "distill")
 SHOWN, LENGTH = 3, 240
@@ -93,11 +97,15 @@ def rows_of(facts: Facts) -> tuple[Pair, ...]:
 
 def questions_of(files: Sequence[Path]) -> tuple[Pair, ...]:
     """All pairs of the files, as they stand."""
+    from .data import pairs
+
     items = [item for each in files for item in pairs.read(each)]
     return tuple(Pair(item.pair.call, item.pair.response, item.held_out) for item in items)
 
 
 def _style(files: Sequence[Path]) -> Understood:
+    from .data import Corpus
+
     corpus = Corpus.read(*files)
     stories, size = corpus.stories, len(corpus.text)
     notes = [*corpus.notes]
@@ -108,6 +116,8 @@ def _style(files: Sequence[Path]) -> Understood:
 
 
 def _facts(files: Sequence[Path]) -> Understood:
+    from .data import Facts
+
     read = [Facts.read(each) for each in files]
     rows = tuple(dict.fromkeys(row for each in read for row in rows_of(each)))
     held = sum(each.held_out for each in rows)
@@ -118,6 +128,8 @@ def _facts(files: Sequence[Path]) -> Understood:
 
 
 def _lore(files: Sequence[Path]) -> Understood:
+    from .data import Lore
+
     texts, asked = split(files)
     if not texts:
         raise InvalidFile(
@@ -135,6 +147,9 @@ def _called(files: Sequence[Path]) -> dict[str, Any]:
 
 
 def _holds_pairs(path: Path) -> bool:
+    from .data import pairs
+    from .data.texts import DATASETS
+
     if path.suffix.lower() not in DATASETS or not path.is_file():
         return False
     try:

@@ -138,6 +138,7 @@
   // ---- news: as in the library, once a second while somebody looks
 
   let waits = 0;
+  let heard = "";
   let known = null;
   const tick = () => {
     const page = document.querySelector(PAGE);
@@ -154,6 +155,8 @@
   tick();
 
   window.softPrompts.train = {
+    // Of a new word, what is to be drawn is on its way.
+    rung: (bell) => { if (bell === heard) waits = 0; else heard = bell; },
     answered: () => { waits = 0; },
     draw,
     // What was begun stands at the top, perhaps out of sight.

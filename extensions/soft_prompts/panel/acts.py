@@ -10,7 +10,7 @@ from .answers import Asked, Changes, answer, answers
 from .parts import Wiring
 
 UNANSWERED = (
-    "poll", "insert", "copy", "copy_report", "close_report", "called", "look", "line", "again",
+    "poll", "bell", "insert", "copy", "copy_report", "close_report", "called", "look", "line", "again",
 )  # fmt: skip
 """Components that no answer changes."""
 
@@ -23,24 +23,36 @@ class Acts:
     parts: dict[str, Any]
     context: Sequence[Any]
 
-    def on(self, event: Callable[..., Any], act: Callable[..., Changes], where: str, *takes: str, **more: Any) -> Any:
-        """where: what goes wrong stands in that component. takes: what the act gets besides what is asked."""
+    def on(
+        self, event: Callable[..., Any], act: Callable[..., Changes], where: str, *takes: str,
+        gives: Sequence[str] = (), **more: Any,
+    ) -> Any:  # fmt: skip
+        """where: what goes wrong stands in that component. takes: what the act gets besides what is asked.
+
+        gives: the components that it may change, where these are few.
+        """
 
         def act_on(*sent: Any) -> list[Any]:
             extra, asked = sent[: len(takes)], self._asked(sent[len(takes) :])
-            return self._updates(answer(_with(act, extra), asked, where), self._outputs)
+            return wiring.updates(answer(_with(act, extra), asked, where), names)
 
-        # Without the queue: these take milliseconds, and must not wait behind a story that is being written.
-        how: dict[str, Any] = {"queue": False, "show_progress": "hidden", **Wiring(self.gr).private, **more}
+        wiring, names = Wiring(self.gr), list(gives or self._outputs)
         inputs = [*(self.parts[name] for name in takes), *self._inputs]
-        return event(act_on, inputs, [self.parts[name] for name in self._outputs], **how)
+        return event(act_on, inputs, [self.parts[name] for name in names], **{**wiring.quick, **more})
+
+    def polls(self, act: Callable[[Asked], Changes], moved: Callable[[Asked], bool], where: str) -> tuple[Any, Any]:
+        """(what follows on each question of a page for news, on those that drew some)."""
+        rung = Wiring(self.gr).polled(
+            self.parts["poll"], self.parts["bell"], self._inputs, lambda *sent: moved(self._asked(sent))
+        )
+        return rung, self.on(self.parts["bell"].change, act, where, trigger_mode="always_last")
 
     def stream(self, event: Callable[..., Any], act: Callable[[Asked], Iterator[Changes]], where: str) -> Any:
         """For what comes piece by piece, all of it in one component; others are answered meanwhile."""
 
         def act_on(*sent: Any) -> Iterator[Any]:
             for changes in answers(act, self._asked(sent), where):
-                yield self._updates(changes, [where])[0]
+                yield Wiring(self.gr).updates(changes, [where])[0]
 
         how = {"show_progress": "hidden", "concurrency_limit": 4, **Wiring(self.gr).private}
         return event(act_on, self._inputs, [self.parts[where]], **how)
@@ -60,9 +72,6 @@ class Acts:
 
     def _asked(self, sent: Sequence[Any]) -> Asked:
         return replace(Asked(*sent[: len(_ASKED)]), values=tuple(sent[len(_ASKED) :]))
-
-    def _updates(self, changes: Changes, names: Sequence[str]) -> list[Any]:
-        return [self.gr.update(**changes.get(name, {})) for name in names]
 
 
 _ASKED = [field.name for field in fields(Asked) if field.name != "values"]

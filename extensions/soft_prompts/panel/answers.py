@@ -21,6 +21,9 @@ from .saying import answer as answer
 from .saying import answers as answers
 from .saying import line, silence
 
+FOUND = ("library", "seen", *LINES)
+"""What another search changes."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -61,7 +64,11 @@ class Panel:
 
     def poll(self, asked: Asked) -> Changes:
         """Everything, where anything has changed since `asked.seen`; else nothing."""
-        return self._all(asked) if self._now(asked) != asked.seen else {}
+        return self._all(asked) if self.moved(asked) else {}
+
+    def moved(self, asked: Asked) -> bool:
+        """Whether anything has changed since `asked.seen`."""
+        return self._now(asked) != asked.seen
 
     def choose(self, asked: Asked) -> Changes:
         """Another row; its strength is the pinned one where it is pinned in the chosen scope."""

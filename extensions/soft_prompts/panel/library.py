@@ -13,7 +13,7 @@ from ..hosts.protocol import EVERYWHERE, Host
 from ..tags import LARGEST_STRENGTH
 from . import markup, shelf_parts
 from .acts import Acts
-from .answers import Asked, Panel, answer
+from .answers import FOUND, Asked, Panel, answer
 from .parts import asset, button
 from .shelf_answers import Keeping
 
@@ -67,6 +67,7 @@ def _components(gr: Any, host: Host, keeping: Keeping) -> dict[str, Any]:
             parts["key"] = gr.Textbox("", show_label=False, elem_id="sp-key")
             parts["fresh"] = gr.Textbox("", show_label=False)
             parts["poll"] = gr.Button("News", elem_id="sp-poll")
+            parts["bell"] = gr.Textbox("", show_label=False, elem_id="sp-bell")
             shelf_parts.hidden(gr, parts)
         with gr.Row(elem_classes=["sp-top"]):
             # On the left: the webui's toasts lie over the right.
@@ -147,12 +148,13 @@ def _report(gr: Any, parts: dict[str, Any]) -> None:
 
 def _events(acts: Acts, panel: Panel, keeping: Keeping) -> None:
     parts, on, script = acts.parts, acts.on, acts.script
-    polled = on(parts["poll"].click, keeping.poll, "health")
-    script(polled.success, "() => { window.softPrompts?.answered(); return []; }")
+    polled, drawn = acts.polls(keeping.poll, panel.moved, "health")
+    script(polled.success, "(bell) => { window.softPrompts?.rung(bell); return []; }", "bell")
+    script(drawn.success, "() => { window.softPrompts?.answered(); return []; }")
     # The last of several quick choices counts, also while the first is being answered.
     # Not `input`: gradio 6 fires that for keys only, not for a script or for what is pasted.
     on(parts["key"].change, panel.choose, "answer", trigger_mode="always_last")
-    on(parts["find"].change, panel.find, "answer", trigger_mode="always_last")
+    on(parts["find"].change, panel.find, "answer", gives=FOUND, trigger_mode="always_last")
     on(parts["scope"].input, panel.scope, "said")
     on(parts["pin"].click, panel.pin, "said")
     on(parts["unpin"].click, panel.unpin, "said")

@@ -7,7 +7,8 @@ signatures of both, and a test holds that.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -46,6 +47,36 @@ class Wiring:
     def private(self) -> dict[str, Any]:
         """Our events are no part of the host's API; gradio 4 and 6 have different words for that."""
         return dict(_private(self.gr))
+
+    @property
+    def quick(self) -> dict[str, Any]:
+        """Without the queue: what takes milliseconds must not wait behind a story that is being written."""
+        return {"queue": False, "show_progress": "hidden", **self.private}
+
+    def updates(self, changes: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
+        """What an event gives for its outputs, of these names.
+
+        A value alone is given as it is: for an update gradio builds the component anew, also for one without a change.
+        """
+        return [self._update(changes.get(name, {})) for name in names]
+
+    def _update(self, change: Mapping[str, Any]) -> Any:
+        return change["value"] if list(change) == ["value"] else self.gr.update(**change)
+
+    def polled(self, poll: Any, bell: Any, inputs: Sequence[Any], moved: Callable[..., bool], **more: Any) -> Any:
+        """A page's question for news: the text of `bell` is another one where there are some, and its `change` draws.
+
+        All pages ask all the time and mostly in vain, and gradio builds each output of an event anew: here it is one.
+        """
+
+        def ring(*sent: Any) -> str:
+            try:
+                news = moved(*sent[:-1])
+            except Exception:
+                news = True  # drawing them says what is wrong
+            return secrets.token_hex(4) if news else str(sent[-1])
+
+        return poll.click(ring, [*inputs, bell], [bell], **self.quick, **more)
 
     def script(self, event: Callable[..., Any], code: str, takes: Sequence[Any] = (), gives: Sequence[Any] = ()) -> Any:
         """What happens in the page alone."""

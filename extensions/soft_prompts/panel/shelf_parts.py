@@ -8,6 +8,7 @@ from typing import Any
 
 from . import finding
 from .acts import Acts
+from .answers import FOUND
 from .parts import button
 from .shelf_answers import Keeping
 from .shelf_markup import waiting
@@ -122,7 +123,7 @@ def events(acts: Acts, keeping: Keeping) -> None:
     """What they answer."""
     parts, on = acts.parts, acts.on
     for name in ("order", "place"):
-        on(parts[name].change, keeping.panel.find, "answer", trigger_mode="always_last")
+        on(parts[name].change, keeping.panel.find, "answer", gives=FOUND, trigger_mode="always_last")
     for name in ("rename", "describe", "duplicate", "discard"):
         on(parts[name].click, getattr(keeping, name), "filed")
     on(parts["again"].click, keeping.undo, "binned")

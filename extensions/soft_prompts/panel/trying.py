@@ -69,6 +69,7 @@ def _components(gr: Any, desk: Desk) -> dict[str, Any]:
             for name in ("run", "hint", "seen", "hinted"):
                 parts[name] = gr.Textbox(first.get(name, {}).get("value", ""), show_label=False)
             parts["poll"] = gr.Button("News", elem_id="sp-try-poll")
+            parts["bell"] = gr.Textbox("", show_label=False, elem_id="sp-try-bell")
         text("reason", first["reason"]["value"], line=True)
         parts["text"] = gr.Textbox(
             "", label="Your beginning", lines=4, max_lines=14, elem_id="sp-try-text",
@@ -128,11 +129,14 @@ def _more(gr: Any, parts: dict[str, Any]) -> None:
 def _events(gr: Any, desk: Desk, parts: dict[str, Any]) -> None:
     inputs = [parts[name] for name in ASKED]
     wiring = Wiring(gr)
-    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", **wiring.private}
+    quick = wiring.quick
+
+    def moved(*sent: Any) -> bool:
+        return bool(desk.poll(Asked(*sent)))
 
     def poll(*sent: Any) -> list[Any]:
         changes = answer(desk.poll, Asked(*sent), "reason")
-        return [gr.update(**changes.get(name, {})) for name in POLLED]
+        return wiring.updates(changes, POLLED)
 
     def write(*sent: Any) -> Iterator[list[Any]]:
         # Values as they are: of updates in a stream, gradio 6 now and then shows the object itself.
@@ -146,8 +150,12 @@ def _events(gr: Any, desk: Desk, parts: dict[str, Any]) -> None:
         """What the page puts into what is sent: see trying.js."""
         return f"(...sent) => window.softPrompts?.{what}?.(sent) ?? sent"
 
-    polled = parts["poll"].click(poll, inputs, [parts[name] for name in POLLED], js=adding("hinted"), **quick)
-    wiring.script(polled.success, "() => { window.softPrompts?.tried(); return []; }")
+    polled = wiring.polled(parts["poll"], parts["bell"], inputs, moved, js=adding("hinted"))
+    wiring.script(polled.success, "(bell) => { window.softPrompts?.trying(bell); return []; }", [parts["bell"]])
+    drawn = parts["bell"].change(
+        poll, inputs, [parts[name] for name in POLLED], js=adding("hinted"), trigger_mode="always_last", **quick
+    )
+    wiring.script(drawn.success, "() => { window.softPrompts?.tried(); return []; }")
     parts["dice"].click(desk.dice, [], [parts["seed"]], **quick)
     # What it does is seen in what is being written: two events that draw one line get into each other's way.
     parts["stop"].click(stop, inputs, [], js=adding("signed"), **quick)

@@ -57,6 +57,7 @@
 
   let asked = 0;
   let seen = null;
+  let heard = "";
   const tick = () => {
     const panel = document.querySelector(PANEL);
     if (panel && panel !== seen) {
@@ -72,6 +73,8 @@
 
   Object.assign(window.softPrompts, {
     tag,
+    // Of a new word, what is to be drawn is on its way.
+    rung: (bell) => { if (bell === heard) asked = 0; else heard = bell; },
     answered: () => { asked = 0; },
     copyTag: (text) => copy(text, "Copied.", "The browser does not let it be copied: select the tag and press Ctrl+C."),
     copyReport: (text) => {

@@ -68,6 +68,7 @@
   // ---- news of the library, asked for while somebody looks
 
   let asked = 0;
+  let heard = "";
   const tick = () => {
     if (!document.querySelector(PAGE)?.offsetParent || document.hidden || Date.now() - asked < 30000) return;
     asked = Date.now();
@@ -84,6 +85,8 @@
   tick();
 
   Object.assign(window.softPrompts, {
+    // Of a new word, what is to be drawn is on its way.
+    trying: (bell) => { if (bell === heard) asked = 0; else heard = bell; },
     tried: () => { asked = 0; },
     sides: () => setTimeout(sides),
     colours: (on) => part("#sp-try-page")?.classList.toggle("sp-plain", !on),
