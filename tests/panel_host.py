@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from soft_prompts.errors import InvalidPrompt
-from soft_prompts.hosts.protocol import EVERYWHERE, Health, Piece, Pin, Request, Room, Row, Scope, Use
+from soft_prompts.hosts.protocol import EVERYWHERE, Health, Piece, Pin, Request, Room, Row, Scope, Use, Verdict
 from soft_prompts.library import Library
 from soft_prompts.shelf import Shelf
 from soft_prompts.tags import name_problem, suggest_name
@@ -109,6 +109,11 @@ class MemoryHost:
     def rows(self) -> Sequence[Row]:
         self.asked.append("rows")
         return sorted(self.files.values(), key=by_name)
+
+    def fits(self, found: Any) -> tuple[Verdict, str]:
+        return self.verdict
+
+    verdict: tuple[Verdict, str] = ("fits", "made for this model")
 
     def others(self) -> Sequence[str]:
         return self.strays

@@ -12,7 +12,7 @@ import numpy as np
 from soft_prompts import Library, SoftPrompt
 from soft_prompts.fingerprint import Described, Fit
 from soft_prompts.hosts.catalogue import Catalogue
-from soft_prompts.hosts.protocol import EVERYWHERE, Health, Piece, Pin, Request, Room, Row, Scope
+from soft_prompts.hosts.protocol import EVERYWHERE, Health, Piece, Pin, Request, Room, Row, Scope, Verdict
 from soft_prompts.shelf import Shelf
 
 WIDTH = 4
@@ -88,6 +88,11 @@ class DiskHost:
 
     def rows(self) -> Sequence[Row]:
         return self.catalogue.rows()
+
+    def fits(self, found: Any) -> tuple[Verdict, str]:
+        return self.verdict or self.catalogue.fits(found)
+
+    verdict: tuple[Verdict, str] | None = None
 
     def others(self) -> Sequence[str]:
         return self.catalogue.others()

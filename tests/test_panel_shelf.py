@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from soft_prompts.arrival import Arrival
 from soft_prompts.errors import SoftPromptError
 from soft_prompts.hosts.protocol import Host, Row
 from soft_prompts.panel import finding, markup, shelf_markup
@@ -261,6 +262,36 @@ def test_no_is_no(keeping: Keeping, folder: Path, tmp_path: Path) -> None:
     assert "no longer here" in line(answer(keeping.keep, Asked(offer=line(shown, "offer")), "answer"), "answer")
 
 
+def test_whether_it_fits_and_what_one_may_do_with_it_is_said_before_it_is_kept(
+    host: Any, keeping: Keeping, folder: Path, tmp_path: Path
+) -> None:
+    path = brought(tmp_path, tree(folder)["noir.safetensors"])
+    card = line(keeping.offer(Asked(), path, "x.safetensors"), "offered")
+    assert "✓ fits this model" in card and "not said: ask before you pass it on" in card
+    assert "phrases of them may be recoverable" in card
+    host.verdict = "width", "it is 4 wide, and this model embeds tokens <b> wide"
+    assert "made for another model: it is 4 wide" in line(keeping.offer(Asked(), path, "x.safetensors"), "offered")
+    text = line(keeping.offer(Asked(), brought(tmp_path, b"Rain."), "x.txt"), "offered")
+    assert "Licence" not in text and "Here" not in text and "recoverable" not in text
+
+
+def test_of_a_file_that_carries_several_one_is_offered_after_the_other(
+    host: Any, keeping: Keeping, folder: Path, tmp_path: Path
+) -> None:
+    data = tree(folder)["noir.safetensors"]
+    carried = [Arrival(name, "", ".safetensors", 3, 4, {}, data=data) for name in ("one", "two", "three")]
+    host.shelf.carriers.add(lambda path, called: carried)
+    before = tree(folder)
+    shown = keeping.offer(Asked(), brought(tmp_path, b"\x89PNG"), "Emma <b>.png")
+    assert "Emma &lt;b&gt;.png" in line(shown, "offered") and "2 more are in" in line(shown, "offered")
+    kept = keeping.keep(Asked(offer=line(shown, "offer"), keep_as=line(shown, "keep_as")))
+    assert "One more is in" in line(kept, "offered") and "It is in the library." in line(kept, "filed")
+    refused = keeping.refuse(Asked(offer=line(kept, "offer")))
+    assert line(refused, "keep_as") == "three"
+    last = keeping.keep(Asked(offer=line(refused, "offer"), keep_as="three"))
+    assert line(last, "offered") == "" and set(tree(folder)) - set(before) == {"one.safetensors", "three.safetensors"}
+
+
 @pytest.mark.parametrize(
     ("called", "data", "words"),
     [
@@ -412,7 +443,6 @@ def test_a_row_says_what_its_file_says(host: Any, keeping: Keeping) -> None:
 
 @pytest.mark.parametrize("text", ["<b>", '" onmouseover="pwned', "</li></ul>", "\udcff", "\0\x1b\u202e"])
 def test_nothing_of_a_file_is_markup(text: str, keeping: Keeping) -> None:
-    from soft_prompts.arrival import Arrival
 
     said = {key: text for key in ("base_model", "description", "author", "sample", "sample_base")}
     pages = [

@@ -644,6 +644,7 @@ def test_gradio_builds_it(trains: Any, host: Any) -> None:
         app = panel.standalone(host, [section])
         names = {each.elem_id for each in app.blocks.values() if getattr(each, "elem_id", None)}
         app.close()
+    assert host.shelf.carriers, "cards may carry soft prompts"
     assert {"sp-train", "sp-train-page", "sp-train-start", "sp-train-estimate", "sp-train-files"} <= names
     assert {f"sp-train-set-{setting.key}" for setting in SETTINGS} <= names
     assert "sp-train-page" in panel.css([section]) and "softPrompts.train" in panel.js([section])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..arrival import Arrival
+from ..arrival import NOT_INSIDE, UNLICENSED, Arrival
 from ..container import write_atomically
 from ..errors import InvalidFile, SoftPromptError
 from ..formats import load_any, native, read
@@ -18,11 +18,11 @@ from ..shelf import Shelf
 from ..tags import suggest_name
 from ..terminal import columns, table
 from .data import reading
-from .data.books import assets
+from .data.books import assets, cards
 from .data.books.envelope import Envelope, opened
 from .options import find
 
-NOT_INSIDE = "The texts that it was trained on are not in it; phrases of them may be recoverable all the same."
+NONE = "it is a writer's file and no soft prompt, nor does it carry one; under “Train” one can be made of it"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,18 @@ def carried(path: Path) -> list[Carried]:
     return [_looked(each, path) for each in found]
 
 
+def arrivals(path: Path, called: str) -> list[Arrival]:
+    """For a library's shelf: what an upload carries. called: its name where it came from."""
+    try:
+        envelope = reading.read(path, _opened)
+    except InvalidFile:
+        return []  # what the shelf says of it is better
+    if envelope is None or not cards.matches(envelope.value):
+        return []
+    found = [_looked(each, Path(called)).arrival for each in assets.carried(envelope)]
+    return found or [Arrival(suggest_name(Path(called).stem), problem=NONE)]
+
+
 def told(prompt: Carried) -> str:
     """What one should know before one uses it: the model it wants, its sample, its licence, what is not inside."""
     arrival = prompt.arrival
@@ -87,7 +99,7 @@ def told(prompt: Carried) -> str:
             for key in ("description", "author", "method", "held_out", "base", "recall")
             if said.get(key)
         ),
-        ("licence", said.get("licence") or "not said: ask before you pass it on"),
+        ("licence", said.get("licence") or UNLICENSED),
     ]
     sample = [columns(("without", said["sample_base"]), ("with it", said["sample"]))] if "sample_base" in said else []
     return "\n\n".join([table(rows), *sample, NOT_INSIDE])

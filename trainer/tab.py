@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from ..arrival import Arrival
 from ..hosts.protocol import Host
 from ..panel.parts import Wiring, asset, button
 from .tab_answers import DRAWN, LINES, Asked, Changes, Training, answer, paths
@@ -49,8 +51,15 @@ class TrainSection:
 
     def build(self, gr: Any, host: Host) -> None:
         """Its components and events."""
+        host.shelf.carriers.add(_carried)
         training = Training(self._open(host), host)
         _events(Wiring(gr), training, _Parts(gr, training).all)
+
+
+def _carried(path: Path, called: str) -> Sequence[Arrival]:
+    from .carrying import arrivals
+
+    return arrivals(path, called)
 
 
 class _Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,16 @@ from .formats import READABLE, load_bytes, native, read
 from .prompt import SoftPrompt
 from .tags import suggest_name
 
+NOT_INSIDE = "The texts that it was trained on are not in it; phrases of them may be recoverable all the same."
+UNLICENSED = "not said: ask before you pass it on"
+
 
 @dataclass(frozen=True)
 class Arrival:
     """A file that is not in the library. problem: why it cannot be kept; empty where it can.
 
     name: that it would be kept under, variant and ending: of its file. tokens, width: 0 for a text, which is `text`.
+    source: the file that it rides in, where it is not one of its own; more: how many others ride there behind it.
     """
 
     name: str
@@ -27,7 +31,13 @@ class Arrival:
     metadata: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     problem: str = ""
+    source: str = ""
+    more: int = 0
     data: bytes = field(default=b"", repr=False)
+
+
+Carriers = Callable[[Path, str], Sequence[Arrival]]
+"""What rides in the file at a path, which was called so where it came from: none where it carries nothing."""
 
 
 def look(path: Path, called: str) -> Arrival:

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .arrival import NOT_INSIDE
 from .converting import convert
 from .errors import InvalidTag, SoftPromptError, UnknownPrompt
 from .fingerprint import KEY
@@ -25,7 +26,6 @@ from .library import Entry, Library
 from .prompt import Prompt, SoftPrompt
 from .tags import LARGEST_STRENGTH, name_problem, tag_for
 from .terminal import columns, table
-from .trainer.carrying import NOT_INSIDE
 from .trainer.options import FOLDER, Parser, Words, add_eval, add_field_test, add_model, add_train, find, positive
 from .trainer.words import add_card, add_import, add_lorebook
 

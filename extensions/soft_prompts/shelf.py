@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from .arrival import Arrival, look
+from .arrival import Arrival, Carriers, look
 from .container import metadata_of, with_metadata
 from .entry import LONGEST_VALUE, Entry
 from .errors import InvalidFile, InvalidPrompt
@@ -32,6 +33,8 @@ class Shelf:
 
     def __init__(self, library: Library) -> None:
         self.library = library
+        self.carriers: set[Carriers] = set()
+        """What knows of files that are no soft prompts and carry some, as character cards do."""
         self._trash = Trash(library.folder)
 
     def path(self, file: str) -> Path:
@@ -112,7 +115,7 @@ class Shelf:
         """What another tool made, as a native file under the same name; it goes into the trash. Gives the new file."""
         entry = self._entry(file)
         prompt = load_any(entry.path, entry.name)
-        if not isinstance(prompt, SoftPrompt) or entry.path.suffix == ".safetensors":
+        if not isinstance(prompt, SoftPrompt) or entry.kind == "native":
             raise InvalidFile(f"{file}: there is nothing to convert, it is a native file or a text")
         name, variant, _ = _parts(entry.path, file)
         with told(file):
@@ -126,17 +129,26 @@ class Shelf:
         self._changed()
         return self._named(target)
 
-    def look(self, path: str | Path, called: str = "") -> Arrival:
-        """What the file at `path` is, that somebody brings; called: its name there. Nothing is kept yet."""
-        return look(Path(path), called or Path(path).name)
+    def look(self, path: str | Path, called: str = "", which: int = 0) -> Arrival:
+        """What the file at `path` is, that somebody brings; called: its name there. Nothing is kept yet.
+
+        which: of several soft prompts that it carries.
+        """
+        path, called = Path(path), called or Path(path).name
+        found = look(path, called)
+        carried = [each for carries in self.carriers for each in carries(path, called)] if found.problem else []
+        if not carried:
+            return found
+        which = min(which, len(carried) - 1)
+        return replace(carried[which], source=called, more=len(carried) - 1 - which)
 
     def free_name(self, found: Arrival) -> str:
         """The name that it has, or the next one that no file has."""
         return parts(self._named(self._next(found.name, _at(found.variant), found.ending, first="")))[0]
 
-    def take(self, path: str | Path, called: str, name: str) -> str:
+    def take(self, path: str | Path, called: str, name: str, which: int = 0) -> str:
         """The file at `path`, checked once more, into the library under `name`; gives its file."""
-        found = self.look(path, called)
+        found = self.look(path, called, which)
         if found.problem:
             raise InvalidFile(f"{called} cannot be kept: {found.problem}")
         return self._put(name, _at(found.variant), found.ending, found.data)

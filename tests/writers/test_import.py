@@ -13,6 +13,8 @@ import pytest
 
 from soft_prompts import Library, SoftPrompt
 from soft_prompts.cli import main
+from soft_prompts.shelf import Shelf
+from soft_prompts.trainer.carrying import arrivals
 from soft_prompts.trainer.data import Facts
 from soft_prompts.trainer.data.books import assets
 from soft_prompts.trainer.data.books.envelope import opened
@@ -188,6 +190,32 @@ def test_a_soft_prompts_own_file_goes_into_the_library(typed: Typed) -> None:
     status, out, _ = typed("import", "gift.safetensors", "--folder", "theirs")
     assert status == 0 and "for the model  gpt2" in out and "Into the library theirs: gift.safetensors" in out
     assert list(Library("theirs")) == ["gift"]
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    shelf = Shelf(Library("theirs"))
+    shelf.carriers.add(arrivals)
+    return shelf
+
+
+def test_what_rides_in_a_card_is_brought_to_a_library_like_a_file_of_its_own(typed: Typed, shelf: Shelf) -> None:
+    """As the panel's “Add a file …” asks for it, and a file that is dropped onto its list."""
+    SoftPrompt("sea", np.ones((2, 4), np.float32)).save("soft_prompts/sea.safetensors")
+    assert typed("card", "emma.png", "--add", "noir", "sea", "--output", "two.png")[0] == 0
+    first, second = (shelf.look("two.png", "Emma.png", which) for which in (0, 1))
+    assert (first.name, first.source, first.more, second.name, second.more) == ("noir", "Emma.png", 1, "sea", 0)
+    assert first.metadata["base_model"] == "gpt2" and not first.problem
+    assert shelf.take("two.png", "Emma.png", "theirs", 1) == "theirs.safetensors"
+    assert list(Library("theirs")) == ["theirs"] and len(Library("theirs")["theirs"]) == 2
+
+
+def test_a_card_that_carries_nothing_shows_the_way(typed: Typed, shelf: Shelf) -> None:
+    assert "nor does it carry one; under “Train”" in shelf.look("emma.png").problem
+    Path("bad.json").write_bytes(with_asset(uri=7))
+    assert "nothing is fetched from there" in shelf.look("bad.json").problem
+    Path("photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(60))
+    assert "Train" not in shelf.look("photo.png").problem
 
 
 def test_novelais_files_are_no_cards() -> None:

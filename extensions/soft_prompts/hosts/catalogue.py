@@ -71,6 +71,14 @@ class Catalogue:
         # What was set aside of the settings is ours.
         return [each for each in self._library.others() if not each.startswith(NAME)]
 
+    def fits(self, found: Described) -> tuple[Verdict, str]:
+        """(verdict, reason) for what is not in the library yet, trained and not a text."""
+        served = self._serving()[1]
+        if served is None:
+            return "no model", "no model is loaded that could be asked"
+        fit = served.fit(found)
+        return fit.verdict, fit.reason
+
     def make(self, name: str, sentence: str) -> Row:
         """A text prompt, which any model can use as it is; raises SoftPromptError for a name or a text that is none."""
         prompt = TextPrompt(_meant(name), sentence.strip())

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ..fingerprint import Described
 from ..shelf import Shelf
 
 Verdict = Literal[
@@ -200,6 +201,9 @@ class Host(Protocol):
 
     def rows(self) -> Sequence[Row]:
         """Every file of the library, by name, also those that cannot be used, with the reason."""
+
+    def fits(self, found: Described) -> tuple[Verdict, str]:
+        """Whether a trained prompt that is not in the library would fit the loaded model, and why not."""
 
     def others(self) -> Sequence[str]:
         """Names of files in the folder that are no soft prompts, and that nothing else is said of."""

@@ -34,7 +34,7 @@ class Keeping:
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
         self.host = panel.host
-        self._offers: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._offers: OrderedDict[str, tuple[str, str, int, int]] = OrderedDict()
         self._parcels = ""
         self._deleting = threading.Lock()
 
@@ -133,18 +133,26 @@ class Keeping:
         self.panel.check_free()
         if not path:
             return {}
-        called = called or Path(path).name
-        found = self.host.shelf.look(path, called)
+        return {**silence(), **self._offer(str(path), called or Path(path).name)}
+
+    def _offer(self, path: str, called: str, which: int = 0) -> Changes:
+        found = self.host.shelf.look(path, called, which)
         key = secrets.token_hex(8)
-        self._offers[key] = (str(path), called)
+        self._offers[key] = path, called, which, found.more
         while len(self._offers) > MOST_OFFERS:
             self._offers.popitem(last=False)
-        return {**silence(), **self._offered(found), "offer": {"value": key}}
+        return {**self._offered(found), "offer": {"value": key}}
+
+    def _next(self, offered: tuple[str, str, int, int]) -> Changes:
+        """A file may carry several: the next one is offered when one of them is answered."""
+        path, called, which, more = offered
+        return self._offer(path, called, which + 1) if more else NOTHING
 
     def _offered(self, found: Arrival) -> Changes:
         free = "" if found.problem else self.host.shelf.free_name(found)
+        fit = self.host.fits(found) if found.tokens and not found.problem else None
         return {
-            "offered": {"value": shelf_markup.offer(found, found.name if free != found.name else "")},
+            "offered": {"value": shelf_markup.offer(found, found.name if free != found.name else "", fit)},
             "keep_as": {"value": free},
             "keep": {"interactive": not found.problem},
             "refuse": {"value": "Close" if found.problem else "No"},
@@ -155,15 +163,15 @@ class Keeping:
         self.panel.check_free()
         if asked.offer not in self._offers:
             raise SoftPromptError("This upload is no longer here: add the file once more.")
-        path, called = self._offers[asked.offer]
-        file = self.host.shelf.take(path, called, asked.keep_as.strip())
+        offered = path, called, which, _ = self._offers[asked.offer]
+        file = self.host.shelf.take(path, called, asked.keep_as.strip(), which)
         self._offers.pop(asked.offer, None)
-        return {**self._show(asked, file, "It is in the library."), **NOTHING}
+        return {**self._show(asked, file, "It is in the library."), **self._next(offered)}
 
     def refuse(self, asked: Asked) -> Changes:
         """It is not kept."""
-        self._offers.pop(asked.offer, None)
-        return {**silence(), **NOTHING}
+        offered = self._offers.pop(asked.offer, None)
+        return {**silence(), **(self._next(offered) if offered else NOTHING)}
 
     # ---- what the model is asked
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..arrival import Arrival
+from ..arrival import NOT_INSIDE, UNLICENSED, Arrival
+from ..hosts.protocol import Verdict
 from ..trash import Discarded
-from .markup import said, words
+from .markup import VERDICTS, said, words
 
 MOST_VECTORS = 200
 """Vectors of which the nearest word is shown."""
@@ -23,25 +24,46 @@ def forbidden(reason: str) -> str:
     return said(f"Files cannot be changed here: {reason}.", "idle") if reason else ""
 
 
-def offer(found: Arrival, taken: str = "") -> str:
-    """An upload, before it is kept. taken: the name that it would have had, where another file has that already."""
+def offer(found: Arrival, taken: str = "", fit: tuple[Verdict, str] | None = None) -> str:
+    """An upload, before it is kept. taken: the name that it would have had, where another file has that already.
+
+    fit: of what was trained, whether it would fit the loaded model, and the reason.
+    """
     if found.problem:
         head = f"<p><b>{words(found.name)}</b> cannot be kept: {words(found.problem)}.</p>"
         return f'<div class="sp-offered sp-refused" role="alert">{head}</div>'
+    said_of = found.metadata
     kind = f"{found.tokens:,} tokens, {found.width:,} wide" if found.tokens else "a text, its own words on any model"
     facts = [
         ("It is", kind),
-        ("Made for", found.metadata.get("base_model", found.variant)),
-        ("Says of itself", found.metadata.get("description", "")),
-        ("Author", found.metadata.get("author", "")),
+        ("It came in", found.source),
+        ("Made for", said_of.get("base_model", found.variant)),
+        ("Here", _fit(*fit) if fit else ""),
+        ("Says of itself", said_of.get("description", "")),
+        ("Author", said_of.get("author", "")),
+        ("Licence", said_of.get("licence", "") or (UNLICENSED if found.tokens else "")),
         ("Its words", found.text),
-        ("Without it", found.metadata.get("sample_base", "")),
-        ("With it", found.metadata.get("sample", "")),
+        ("Without it", said_of.get("sample_base", "")),
+        ("With it", said_of.get("sample", "")),
     ]
     rows = "".join(f"<div><dt>{name}</dt><dd>{words(_short(value))}</dd></div>" for name, value in facts if value)
-    also = f'<p class="sp-small">There is a “{words(taken)}” already: this one gets another name.</p>' if taken else ""
+    notes = [
+        f"There is a “{taken}” already: this one gets another name." if taken else "",
+        NOT_INSIDE if found.tokens and said_of.get("method") != "text" else "",
+        f"{_more(found.more)} in {found.source}: you are asked about it next." if found.more else "",
+    ]
+    also = "".join(f'<p class="sp-small">{words(each)}</p>' for each in notes if each)
     title = "<p><b>Keep this file?</b> Nothing is in the library yet.</p>"
     return f'<div class="sp-offered" role="status">{title}<dl class="sp-facts">{rows}</dl>{also}</div>'
+
+
+def _fit(verdict: Verdict, reason: str) -> str:
+    _, mark, told = VERDICTS[verdict]
+    return f"{mark} {told}" if verdict in ("fits", "no model") else f"{mark} {told}: {reason}"
+
+
+def _more(count: int) -> str:
+    return "One more is" if count == 1 else f"{count} more are"
 
 
 def vectors(near: Sequence[str]) -> str:

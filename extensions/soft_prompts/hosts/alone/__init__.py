@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...fingerprint import Described
 from ...library import Library
 from ...shelf import Shelf
 from ...tags import tag_for
 from ...watch import Watch
 from ..catalogue import Catalogue, Judges
 from ..pinned import placed
-from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope
+from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope, Verdict
 from ..report import report
 from ..settings import NAME, Settings
 from .lending import Lending, Trying
@@ -114,6 +115,10 @@ class Alone:
     def rows(self) -> Sequence[Row]:
         """Every file, by name, and whether it fits the model."""
         return self._catalogue.rows()
+
+    def fits(self, found: Described) -> tuple[Verdict, str]:
+        """Whether what is not in the library yet would fit the model."""
+        return self._catalogue.fits(found)
 
     def others(self) -> Sequence[str]:
         """Names of files in the folder that are no soft prompts."""

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SoftPromptError
+from ...fingerprint import Described
 from ...shelf import Shelf
 from ..catalogue import Catalogue
-from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope
+from ..protocol import EVERYWHERE, Health, Pin, Request, Room, Row, Scope, Verdict
 from ..report import report
 from ..settings import scopes_of
 from . import contract
@@ -109,6 +110,10 @@ class Desk:
     def rows(self) -> Sequence[Row]:
         """Every file, by name, and whether it fits the loaded model."""
         return self._catalogue.rows()
+
+    def fits(self, found: Described) -> tuple[Verdict, str]:
+        """Whether what is not in the library yet would fit the model."""
+        return self._catalogue.fits(found)
 
     def others(self) -> Sequence[str]:
         """Names of files in the folder that are no soft prompts."""
