@@ -60,10 +60,11 @@ def test_the_panel_is_there_before_the_model(tmp_path: Path, storyteller: tuple[
     assert "being loaded" in host.tries.reason and not host.lends.reason
     with pytest.raises(SoftPromptError, match="wait a moment"):
         host.lends.borrow()
+    assert next(host.lends.waits()) is None, "a training waits for it"
     before, pieces = host.revision, host.write(TEXT, tokens=2)
     assert next(pieces) == "", "it waits"
     come.set()
-    assert "".join(pieces)
+    assert "".join(pieces) and not list(host.lends.waits())
     assert [row.verdict for row in host.rows()] == ["text"] and host.revision != before
     host.close()
 

@@ -54,6 +54,10 @@ class Live:
         """End after this step."""
         self._say(ending=True)
 
+    def _phase(self, what: str) -> None:
+        """What it is at, before its first step."""
+        self.take({"event": "phase", "what": what, "done": 0, "total": 0})
+
     def _say(self, held: bool | None = None, ending: bool | None = None) -> None:
         with self._told:
             self._held = self._held if held is None else held
@@ -76,6 +80,10 @@ class Here(Live):
         from .showing import Events
         from .stopping import Stop
 
+        for _ in self.lends.waits():
+            self._phase("waiting for the model")
+            if self._ending:
+                return self.take({"event": "end", "ended": "stopped", "steps": 0})
         model, tokenizer = self.lends.borrow()
         lock = turns(self.lends, model)
         self._stop = Stop(says=False)

@@ -39,6 +39,8 @@ def _here(
     from .job import Job
     from .showing import Events
 
+    for _ in lends.waits():
+        pass
     model, tokenizer = lends.borrow()
     turn = turns(lends, model)
 

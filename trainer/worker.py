@@ -261,9 +261,6 @@ class Away(Live):
             self._phase("loading the model again")
             back()
 
-    def _phase(self, what: str) -> None:
-        self.take({"event": "phase", "what": what, "done": 0, "total": 0})
-
 
 def _nothing(line: Any) -> None:
     """A line that is no news."""

@@ -39,6 +39,13 @@ class Lending:
         self.before: Callable[[], None] = lambda: None
         self.told: list[str] = []
 
+    def waits(self) -> Iterator[None]:
+        while self.loading:
+            time.sleep(0.01)
+            yield
+
+    loading = False
+
     def borrow(self) -> tuple[Any, Any]:
         if self.model is None:
             raise TrainingError("no model is loaded")
@@ -244,6 +251,21 @@ def test_stop_acts_within_a_step_and_keeps_the_best(runs: Runs, story_file: Path
     assert going.notes and "going on from step" in " ".join(going.notes)
     runs.stop()
     assert ended(runs).state == "stopped"
+
+
+def test_a_model_that_is_being_loaded_is_waited_for(runs: Runs, story_file: Path, lends: Lending) -> None:
+    """A writer who is quicker than the disk has begun a training, and not failed to."""
+    lends.loading = True
+    begun(runs, story_file)
+    until(lambda: board(runs).phase[0] == "waiting for the model")
+    assert board(runs).live and not board(runs).step
+    lends.loading = False
+    assert ended(runs).state == "done"
+    lends.loading = True
+    begun(runs, story_file, "other")
+    until(lambda: board(runs, "other").phase[0])
+    runs.stop()
+    assert ended(runs, "other").state != "failed" and not ended(runs, "other").step
 
 
 def test_a_pause_leaves_the_model_free(runs: Runs, story_file: Path, lends: Lending) -> None:

@@ -172,6 +172,9 @@ class Lends(Protocol):
     def reason(self) -> str:
         """Why it cannot be trained here, and the way that there is, in words."""
 
+    def waits(self) -> Iterator[None]:
+        """One None after another for as long as the model is being loaded: who borrows it waits for that."""
+
     def borrow(self) -> tuple[Any, Any]:
         """(model, tokenizer) as a training takes them; raises SoftPromptError where none is loaded any more."""
 

@@ -33,6 +33,10 @@ class Lending:
         """Why nothing can be trained."""
         return "" if self._model.loading else self._model.problem
 
+    def waits(self) -> Iterator[None]:
+        """Until the model is there, or cannot be."""
+        return self._model.waited()
+
     def borrow(self) -> tuple[Any, Any]:
         """The pair, attached; raises SoftPromptError where it is not there."""
         attached = self._model.there().attached

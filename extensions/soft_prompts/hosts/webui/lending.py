@@ -52,6 +52,10 @@ class Lending:
             return f"this model takes no soft prompts: {current.reason}"
         return _CHANGED if self._dirty else ""
 
+    def waits(self) -> Iterator[None]:
+        """Not at all: while the webui loads a model there is none, and `reason` says so."""
+        return iter(())
+
     def borrow(self) -> tuple[Any, Any]:
         """The served pair, inside of whatever LoRA is around the model; raises TrainingError where none is loaded."""
         served: Any = self._webui.current.served
