@@ -1,6 +1,7 @@
-"""`python benchmarks/fuzzing.py` gives each reader 200,000 files that are nearly right; docs/security.md has the table.
+"""`python benchmarks/fuzzing.py` gives each reader 200,000 files that are nearly right; the tables: docs/security.md.
 
-Faults are crashes, hangs and overruns; the minutes are of processor time.
+The readers are those of soft prompts, and those of the files of writers' tools, which become entries. Faults are
+crashes, hangs and overruns; the minutes are of processor time.
 
 `--only numpy --count 2000` is one reader's everyday test. `--coverage` tells which of the readers' branches were taken,
 which is slow; it needs the coverage package, all else numpy alone. Ends with 1 after a crash, a hang or an overrun,
@@ -21,12 +22,14 @@ _spec = importlib.util.spec_from_file_location("benchmark_parts", HERE.with_name
 assert _spec is not None and _spec.loader is not None
 parts = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(parts)
-ATTACKS = HERE.parent.parent / "tests" / "attacks"
+TESTS = HERE.parent.parent / "tests"
 READERS = (
     "archive", "foreign", "jsons", "kobold", "metadata", "mkultra", "mtj", "npy", "numbers", "opening", "peft",
     "pickles", "plain", "states", "stubs", "torchfile",
 )  # fmt: skip
 """The modules of `formats` that read what other tools wrote."""
+WRITERS = ("*/trainer/data/books/*.py", "*/trainer/data/reading.py")
+"""Those that read what writers' tools wrote."""
 
 MINUTES = 15
 BRANCHES = 90
@@ -56,10 +59,11 @@ def main() -> int:
 def run(only: list[str], count: int, seed: int) -> list[str]:
     """Print a row for each reader; what went wrong."""
     faults = []
-    trying = parts.part("trying", ATTACKS)
-    for reader in only or trying.fuzz.READERS:
+    kinds = [parts.part(f"{each}.trying", TESTS) for each in ("attacks", "writers")]
+    tried = {reader: kind.tried for kind in kinds for reader in kind.fuzz.READERS}
+    for reader in only or tried:
         began = time.process_time()
-        found = trying.tried(reader, count, seed)
+        found = tried[reader](reader, count, seed)
         minutes = (time.process_time() - began) / 60
         numbers = f"{found.inputs:,} | {found.taken:,} | {found.refused:,} | {found.seconds:.3f}"
         print(f"| {reader} | {numbers} | {found.memory / 1e6:.1f} | {len(found.faults)} | {minutes:.1f} |", flush=True)
@@ -73,9 +77,8 @@ def begun() -> Any:
     """What watches the branches, from before the readers are imported."""
     import coverage
 
-    watch = coverage.Coverage(
-        branch=True, data_file=None, include=[f"*/soft_prompts/formats/{name}.py" for name in READERS]
-    )
+    formats = [f"*/soft_prompts/formats/{name}.py" for name in READERS]
+    watch = coverage.Coverage(branch=True, data_file=None, include=[*formats, *WRITERS])
     watch.start()
     return watch
 

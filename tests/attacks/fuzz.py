@@ -159,22 +159,22 @@ def torch_older(chance: Random) -> bytes:
 # ---- JSON
 
 
-def changed(chance: Random, value: Any) -> Any:
-    """The same JSON with one value, key or place in it changed."""
+def changed(chance: Random, value: Any, names: tuple[str, ...] = NAMES, values: tuple[Any, ...] = VALUES) -> Any:
+    """The same JSON with one value, key or place in it changed; names, values: what may come instead."""
     if isinstance(value, dict) and value and chance.random() < 0.85:
         key, kind = chance.choice(list(value)), chance.randrange(5)
         rest = {each: held for each, held in value.items() if each != key}
         if kind == 0:
             return rest
         if kind == 1:
-            return {**value, chance.choice(NAMES): chance.choice(VALUES)}
+            return {**value, chance.choice(names): chance.choice(values)}
         if kind == 2:
-            return {**rest, chance.choice(NAMES): value[key]}
-        return {**value, key: changed(chance, value[key])}
+            return {**rest, chance.choice(names): value[key]}
+        return {**value, key: changed(chance, value[key], names, values)}
     if isinstance(value, list) and value and chance.random() < 0.7:
         place = chance.randrange(len(value))
-        return [*value[:place], changed(chance, value[place]), *value[place + chance.randrange(2) :]]
-    return chance.choice(VALUES)
+        return [*value[:place], changed(chance, value[place], names, values), *value[place + chance.randrange(2) :]]
+    return chance.choice(values)
 
 
 OTHERS: tuple[Any, ...] = (

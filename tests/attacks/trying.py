@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from soft_prompts import SoftPrompt, SoftPromptError
 from soft_prompts.formats import WRITABLE, read, write_as
@@ -13,6 +15,8 @@ from soft_prompts.prompt import Prompt
 
 from . import fuzz
 from .measure import FREE, SECONDS, TIMES
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -46,11 +50,19 @@ def again(prompt: SoftPrompt, number: int) -> object:
 
 
 def _try(data: bytes, found: Tried) -> None:
+    number = found.inputs
+    prompt = within(found, len(data), lambda: read(data, "x", ".bin"))
+    if prompt is not None and not _lasts(prompt, number):
+        found.faults.append(f"{number}: it is another one when it was written and read again")
+
+
+def within(found: Tried, size: int, use: Callable[[], T]) -> T | None:
+    """What is made of one input of so many bytes; None where it is refused, for which only errors of ours will do."""
     number, found.inputs = found.inputs, found.inputs + 1
-    prompt, began = None, time.process_time()
+    made, began = None, time.process_time()
     tracemalloc.start()
     try:
-        prompt = read(data, "x", ".bin")
+        made = use()
         found.taken += 1
     except SoftPromptError:
         found.refused += 1
@@ -59,10 +71,9 @@ def _try(data: bytes, found: Tried) -> None:
     seconds, memory = time.process_time() - began, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     found.seconds, found.memory = max(found.seconds, seconds), max(found.memory, memory)
-    if seconds >= SECONDS or memory >= FREE + TIMES * len(data):
-        found.faults.append(f"{number}: {seconds:.2f} s, {memory:,} bytes for {len(data):,}")
-    if prompt is not None and not _lasts(prompt, number):
-        found.faults.append(f"{number}: it is another one when it was written and read again")
+    if seconds >= SECONDS or memory >= FREE + TIMES * size:
+        found.faults.append(f"{number}: {seconds:.2f} s, {memory:,} bytes for {size:,}")
+    return made
 
 
 def _lasts(prompt: Prompt, number: int) -> bool:

@@ -52,7 +52,7 @@ def charx(card: Any, **members: bytes) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in {"card.json": written(card), "assets/icon/image/main.png": png({}), **members}.items():
-            file.writestr(zipfile.ZipInfo(name), data)
+            file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return made.getvalue()
 
 

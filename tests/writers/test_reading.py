@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import codecs
 import copy
+import io
 import json
 import time
+import tracemalloc
+import warnings
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,9 +21,10 @@ from hypothesis import strategies as st
 
 from soft_prompts.errors import InvalidFile
 from soft_prompts.trainer.data import Corpus, Facts, Lore, books, writers
+from soft_prompts.trainer.data.books import assets, rewriting, yaml
 from soft_prompts.trainer.data.books import charx as packed
 from soft_prompts.trainer.data.books import png as picture
-from soft_prompts.trainer.data.books import yaml
+from soft_prompts.trainer.data.books.envelope import opened
 from soft_prompts.trainer.data.drafts import drafts, lore, stories
 
 from .samples import (
@@ -162,6 +167,53 @@ def test_what_is_skipped_is_said() -> None:
     )
 
 
+def test_numbers_and_lists_of_wrong_types() -> None:
+    entry = {"comment": "fox", "content": "A fox is red."}
+    orders: list[Any] = [10**400, -(10**400), 1e308, float("inf"), float("nan"), True, "9", 2.9]
+    book = books.book_of({"entries": {str(each): {**entry, "order": order} for each, order in enumerate(orders)}})
+    assert book is not None
+    assert [each.order for each in book.entries] == [1 << 40, -(1 << 40), 1 << 40, 0, 0, 0, 0, 2]
+    for actions in (7, True, 1.5, "text", {"actions": 7}, {"actions": {"0": 7}}, [7]):
+        book = books.book_of({**kobold(), "actions": actions})
+        assert book is not None and book.stories == ("The fog came in at nine.",)
+
+
+def test_halves_of_characters_alone_are_nothing() -> None:
+    half = "\ud83d"
+    entries = [{"name": half, "keys": [f"fox{half}", half], "content": "It is red."}, {"name": "b", "content": half}]
+    book = books.book_of({"name": f"a{half} b", "entries": entries})
+    assert book is not None and book.name == "a b"
+    assert [(each.name, each.keys, each.text) for each in book.entries] == [("fox", ("fox",), "It is red.")]
+    assert book.skipped == ("entry 'b': it is empty",)
+    book = books.book_of({"spec": f"chara_card_v{half}", "data": {"name": half, "description": "It is red."}})
+    assert book is not None and (book.kind, book.name) == ("Character Card V?", "")
+
+
+def test_a_lorebook_may_have_data_of_its_own_beside_its_entries() -> None:
+    book = books.book_of({"entries": [{"name": "fox", "content": "It is red."}], "data": {"color": 3}})
+    assert book is not None and [each.name for each in book.entries] == ["fox"]
+
+
+@pytest.mark.parametrize("mark", ["[]", '{"a":}'])
+def test_what_could_not_be_written_back_is_refused_at_once(mark: str) -> None:
+    begin, end = mark[:-1], mark[-1]
+    for depth, good in ((90, True), (200, False), (900, False)):
+        extra = begin * depth + "0" + end * depth
+        data = written(world_info()).replace(b'"entries"', f'"extra": {extra}, "entries"'.encode(), 1)
+        if not good:
+            with pytest.raises(InvalidFile, match="more than 100 brackets within brackets"):
+                books.find(data)
+            continue
+        envelope = opened(data)
+        assert envelope is not None and json.loads(rewriting.rewritten(envelope, {})) == envelope.value
+
+
+def test_an_indent_that_is_absurd_is_not_kept() -> None:
+    data = written(world_info(), 1).replace(b"\n", b"\n" + b" " * 100_000, 1)
+    envelope = opened(data)
+    assert envelope is not None and len(rewriting.rewritten(envelope, {})) < 4 * len(written(world_info(), 4))
+
+
 def test_doubled_keys_and_ten_thousand_entries(tmp_path: Path) -> None:
     one = '"content": "Town %d has a church and a mill."'
     lines = ", ".join(f'"{n}": {{"key": ["town {n}"], "key": ["Town {n}"], {one % n}}}' for n in range(10_000))
@@ -218,19 +270,80 @@ def test_what_cannot_be_used_says_why(name: str, data: bytes, message: str, tmp_
     assert str(caught.value).startswith(f"{tmp_path / name}: ") and message in str(caught.value)
 
 
-def test_what_is_packed_is_unpacked_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "LARGEST", 1 << 20)
-    monkeypatch.setattr(packed, "LARGEST", 1 << 20)
-    bomb = zlib.compress(b" " * (4 << 20))
-    data = png({}).replace(chunk(b"IEND", b""), chunk(b"zTXt", b"chara\0\0" + bomb) + chunk(b"IEND", b""))
-    with pytest.raises(InvalidFile, match="larger than the 1,048,576 bytes"):
+def test_what_is_packed_is_unpacked_within_bounds() -> None:
+    bomb = zlib.compress(b" " * (9 << 20))
+    end = chunk(b"IEND", b"")
+    data = png({}).replace(end, chunk(b"zTXt", b"chara\0\0" + bomb) + end)
+    with pytest.raises(InvalidFile, match="larger than the 8,388,608 bytes"):
         books.find(data)
-    with pytest.raises(InvalidFile, match="and 1,048,576 are read"):
-        books.find(charx({**card(3), "x": " " * (4 << 20)}))
-    lies = charx({**card(3), "x": " " * (4 << 20)})
-    size = (len(written({**card(3), "x": " " * (4 << 20)}))).to_bytes(4, "little")
+    value = {**card(3), "x": " " * (9 << 20)}
+    data = charx(value)
+    with pytest.raises(InvalidFile, match="and 8,388,608 are read"):
+        books.find(data)
+    size = len(written(value)).to_bytes(4, "little")
     with pytest.raises(InvalidFile):
-        books.find(lies.replace(size, (1000).to_bytes(4, "little")))
+        books.find(data.replace(size, (1000).to_bytes(4, "little")))
+
+
+def test_only_what_is_wanted_of_a_picture_is_unpacked() -> None:
+    end, bomb = chunk(b"IEND", b""), zlib.compress(b" " * (7 << 20))
+    bombs = b"".join(chunk(b"zTXt", b"Comment %d\0\0" % each + bomb) for each in range(20))
+    data = png({"chara": card()}).replace(end, bombs + chunk(b"zTXt", b"Software\0\0damaged") + end)
+    tracemalloc.start()
+    book = books.find(data)
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert book is not None and book.name == "Emma" and memory < 4 << 20
+
+
+METHODS = (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_members_that_python_unpacks_without_a_bound_are_not_read(method: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        file.writestr("card.json", written(card(3)))
+        file.writestr("bomb", b" " * (32 << 20), method)
+    data = made.getvalue()
+    # One that says that it is small is unpacked as far as it says, also on the way back.
+    bomb = charx(card(3), bomb=b" " * (32 << 20)).replace((32 << 20).to_bytes(4, "little"), bytes([9, 0, 0, 0]))
+    tracemalloc.start()
+    with pytest.raises(InvalidFile, match="is packed as few tools can"):
+        packed.member(data, "bomb")
+    with pytest.raises(InvalidFile, match="is packed as few tools can"):
+        packed.with_members(data, {"card.json": b"{}"})
+    with pytest.raises(InvalidFile, match="cannot be unpacked"):
+        packed.with_members(bomb, {"card.json": b"{}"})
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert memory < 4 << 20
+
+
+def test_a_member_of_a_packed_card_that_stands_twice_is_written_once() -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, data in (("card.json", written(card(3))), ("a", b"old"), ("a", b"new")):
+            file.writestr(name, data)
+    new = packed.with_members(made.getvalue(), {"card.json": b"{}"})
+    with zipfile.ZipFile(io.BytesIO(new)) as file:
+        assert file.namelist() == ["a", "card.json"] and file.read("a") == b"new"
+
+
+def test_soft_prompts_in_a_card_take_no_more_memory_than_its_file_is_large() -> None:
+    places = [f"assets/x_soft_prompt/other/{each}.safetensors" for each in range(20)]
+    listed = [{"type": "x_soft_prompt", "name": "noir", "uri": f"embeded://{place}"} for place in places]
+    members = dict.fromkeys(places, b"\0" * (1 << 20))
+    for named, read in ((listed, 8), (listed[:1] * 5000, 5000)):
+        envelope = opened(charx(card(3, assets=named), **members))
+        assert envelope is not None
+        tracemalloc.start()
+        found = assets.carried(envelope)
+        memory = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(found) == len(named) and sum(bool(each.data) for each in found) == read and memory < 12 << 20
+        assert all("larger than its file allows" in each.problem for each in found[read:])
 
 
 def test_names_in_a_packed_card_are_no_paths() -> None:
@@ -351,9 +464,11 @@ def test_yaml_of_the_webui() -> None:
 def test_a_picture_keeps_all_else() -> None:
     data = png({"chara": card(), "naidata": novelai()})
     new = picture.with_texts(data, {"chara": base64.b64encode(b"{}")})
-    assert picture.texts(new) == {"chara": b"e30=", "naidata": picture.texts(data)["naidata"]}
+    names = ("chara", "naidata")
+    before = picture.texts(data, names)
+    assert picture.texts(new, names) == {"chara": b"e30=", "naidata": before["naidata"]}
     assert new.startswith(data[:33]) and new.endswith(chunk(b"IEND", b""))
-    assert picture.with_texts(new, {"chara": picture.texts(data)["chara"]}).count(b"tEXt") == 2
+    assert picture.with_texts(new, {"chara": before["chara"]}).count(b"tEXt") == 2
 
 
 NASTY = [

@@ -17,7 +17,7 @@ def matches(value: dict[str, Any]) -> bool:
 def read(value: dict[str, Any]) -> Book:
     """Every entry; of a character also what it is."""
     found = fields.Gathering()
-    name = " ".join(fields.whole(fields.text(value, "name")).split())
+    name = fields.name(value, "name")
     if value["kind"] == "memory":
         _take(found, value, ())
         return Book("Agnai memory book", name, "", found.entries, (), found.skipped)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ....errors import InvalidFile
-from . import cards, charx
+from . import bounds, cards, charx, fields
 from .envelope import Envelope
 
 TYPE = "x_soft_prompt"
 ENDING = "safetensors"
 LARGEST = 64 << 20
 """Bytes of a prompt in a card; one of 1,024 tokens, 8,192 wide, is half of it."""
+_TOO_MANY = "with it, the soft prompts in the card are larger than its file allows"
 _DATA, _INSIDE = "data:application/octet-stream;base64,", ("embeded://", "embedded://")
 _ICON = {"type": "icon", "uri": "ccdefault:", "name": "main", "ext": "png"}
 _OF_SIX = ("name", "description", "personality", "scenario", "first_mes", "mes_example")
@@ -34,8 +35,17 @@ class Asset:
 
 
 def carried(envelope: Envelope) -> list[Asset]:
-    """Every soft prompt that the card says it has."""
-    return [_taken(envelope, each) for each in _assets(envelope.value) if _is_ours(each)]
+    """Every soft prompt that the card says it has; bytes only of so many as fit into its file."""
+    packed = charx.Packed(envelope.data) if envelope.ending == ".charx" else None
+    # Trained vectors hardly pack; and what a card names a thousand times is there once.
+    left, known, found = bounds.FREE + 2 * len(envelope.data), dict[str, Asset](), list[Asset]()
+    for each in filter(_is_ours, _assets(envelope.value)):
+        name, uri = (fields.whole(fields.text(each, field)) for field in ("name", "uri"))
+        if uri not in known:
+            known[uri] = _taken(packed, uri, left)
+            left = 0 if known[uri].problem == _TOO_MANY else left - len(known[uri].data)
+        found.append(replace(known[uri], name=name))
+    return found
 
 
 def with_prompt(envelope: Envelope, name: str, data: bytes) -> bytes:
@@ -63,15 +73,18 @@ def _is_ours(asset: Any) -> bool:
     return isinstance(asset, dict) and asset.get("type") == TYPE
 
 
-def _taken(envelope: Envelope, asset: dict[str, Any]) -> Asset:
-    name, uri = (asset.get(each) if isinstance(asset.get(each), str) else "" for each in ("name", "uri"))
+def _taken(packed: charx.Packed | None, uri: str, left: int) -> Asset:
+    """Without its name, by which a card may have it several times."""
+    if left <= 0:
+        return Asset("", problem=_TOO_MANY)
     try:
-        return Asset(str(name), _bytes(envelope, str(uri)))
+        data = _bytes(packed, uri)
     except InvalidFile as problem:
-        return Asset(str(name), problem=str(problem))
+        return Asset("", problem=str(problem))
+    return Asset("", data) if len(data) <= left else Asset("", problem=_TOO_MANY)
 
 
-def _bytes(envelope: Envelope, uri: str) -> bytes:
+def _bytes(packed: charx.Packed | None, uri: str) -> bytes:
     if uri[:5].lower() == "data:":
         head, comma, text = uri.partition(",")
         if not comma or not head.lower().endswith(";base64") or len(text) > 2 * LARGEST:
@@ -81,8 +94,8 @@ def _bytes(envelope: Envelope, uri: str) -> bytes:
         except (binascii.Error, ValueError):
             raise InvalidFile("its base64 is damaged") from None
     inside = next((uri[len(each) :] for each in _INSIDE if uri.startswith(each)), "")
-    if inside and envelope.ending == ".charx":
-        return charx.member(envelope.data, inside)
+    if inside and packed is not None:
+        return packed.read(inside)
     raise InvalidFile(f"it lies elsewhere ({uri[:60]!r}), and nothing is fetched from there")
 
 

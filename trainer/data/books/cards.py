@@ -27,8 +27,7 @@ def matches(value: dict[str, Any]) -> bool:
 
 def is_book(value: dict[str, Any]) -> bool:
     """A lorebook of a card that stands alone, with a `spec` around it or without."""
-    inner = value["data"] if value.get("spec") == "lorebook_v3" and isinstance(value.get("data"), dict) else value
-    entries = inner.get("entries")
+    entries = _book(value)[0].get("entries")
     return isinstance(entries, list) and any(isinstance(each, dict) and "content" in each for each in entries)
 
 
@@ -36,18 +35,17 @@ def read(value: dict[str, Any]) -> Book:
     """What the card says of its character, and its lorebook."""
     found = fields.Gathering()
     if is_book(value) and not str(value.get("spec", "")).startswith(SPEC):
-        inside = isinstance(value.get("data"), dict)
-        place: Place = ("data",) if inside else ()
-        inner = value["data"] if inside else value
+        inner, place = _book(value)
         take_book(found, inner, place)
-        return Book("lorebook of a Character Card", fields.text(inner, "name"), "", found.entries, (), found.skipped)
+        return Book("lorebook of a Character Card", fields.name(inner, "name"), "", found.entries, (), found.skipped)
     wrapped = str(value.get("spec", "")).startswith(SPEC)
     card, place = (value["data"], ("data",)) if wrapped else (value, ())
-    name = " ".join(fields.whole(fields.text(card, "name", "nickname")).split())
+    name = fields.name(card, "name", "nickname")
     _take_own(found, card, place, name)
     if isinstance(card.get("character_book"), dict):
         take_book(found, card["character_book"], (*place, "character_book"))
-    kind = f"Character Card V{str(value['spec']).removeprefix(SPEC)[:1] or '?'}" if wrapped else "Character Card V1"
+    version = str(value["spec"]).removeprefix(SPEC)[:1] if wrapped else "1"
+    kind = f"Character Card V{version if version.isascii() and version.isdigit() else '?'}"
     return Book(kind, name, name, found.entries, _stories(card), (*found.skipped, *_left_out(card)))
 
 
@@ -67,6 +65,12 @@ def take_book(found: fields.Gathering, book: dict[str, Any], place: Place) -> No
             enabled=not fields.switched_off(raw.get("enabled")),
             order=raw.get("insertion_order"),
         )
+
+
+def _book(value: dict[str, Any]) -> tuple[dict[str, Any], Place]:
+    """(a lorebook that stands alone, where it stands)."""
+    wrapped = value.get("spec") == "lorebook_v3" and isinstance(value.get("data"), dict)
+    return (value["data"], ("data",)) if wrapped else (value, ())
 
 
 def _take_own(found: fields.Gathering, card: dict[str, Any], place: Place, name: str) -> None:

@@ -19,6 +19,11 @@ CHUNKS = ("ccv3", "chara", "naidata")
 """Names of texts in a picture that hold JSON, the one that says most first."""
 
 Change = Callable[[Any], Any]
+_NESTS = (dict, list)
+_DEEPEST = 100
+"""Brackets within brackets; no tool has ten, and Python copies and writes no more than some hundreds."""
+_WIDEST = 8
+"""Spaces by which a written file is indented: they stand before each of its lines, a thousand times a thousand."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,11 @@ def opened(data: bytes) -> Envelope | None:
         value = reading.document(reading.decode(data))
     except InvalidFile:
         return None  # said better by whoever wanted pairs or texts of it
-    return Envelope(data, {"": value}) if isinstance(value, dict) else None
+    return Envelope(data, {"": _checked(value, "it")}) if isinstance(value, dict) else None
 
 
 def _of_picture(data: bytes) -> dict[str, Any]:
-    texts = png.texts(data)
+    texts = png.texts(data, CHUNKS)
     found = {name: _object(_decoded(texts[name]), f"its {name!r}") for name in CHUNKS if name in texts}
     if not found:
         raise InvalidFile(
@@ -92,7 +97,18 @@ def _object(data: bytes, label: str) -> dict[str, Any]:
         raise InvalidFile(f"{label}: {problem}") from None
     if not isinstance(value, dict):
         raise InvalidFile(f"{label} is no object, but {reading.found(value)}")
-    return value
+    return _checked(value, label)
+
+
+def _checked(value: dict[str, Any], label: str) -> dict[str, Any]:
+    """The value, which is refused now if it could not be written back after hours of training."""
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [one for each in inner for one in each if isinstance(one, _NESTS)]
+        if not level:
+            return value
+    raise InvalidFile(f"{label} has more than {_DEEPEST} brackets within brackets, which no tool writes")
 
 
 def _written(value: Any, indent: int | None = None) -> bytes:
@@ -105,4 +121,4 @@ def _written(value: Any, indent: int | None = None) -> bytes:
 def _indent(data: bytes) -> int | None:
     """As the file has it, so that what was not changed looks as before."""
     first = re.match(rb"[^\n]{0,8}\n( +)", data)
-    return len(first[1]) if first else None
+    return min(len(first[1]), _WIDEST) if first else None

@@ -18,18 +18,26 @@ def text(raw: Mapping[str, Any], *names: str) -> str:
     return next((raw[each] for each in names if isinstance(raw.get(each), str) and raw[each].strip()), "")
 
 
+def name(raw: Mapping[str, Any], *names: str) -> str:
+    """The same as a name, which is a line without spaces around it."""
+    return _line(text(raw, *names))
+
+
 def keys(*values: Any) -> tuple[str, ...]:
     """Keys of lists, and of texts with commas between them; each once, what is no text left out."""
     flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
-    single = [one for value in flat if isinstance(value, str) for one in _apart(value)]
+    single = [one for value in flat if isinstance(value, str) for one in _apart(whole(value))]
     return tuple(dict.fromkeys(one.strip() for one in single if one.strip()))
 
 
 def number(value: Any) -> int:
     """A whole number; 0 for all else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
-    return max(-(1 << 40), min(1 << 40, int(value)))
+    # Only of floats can it be asked: a whole number of hundreds of digits is none.
+    if isinstance(value, float) and not math.isfinite(value):
+        return 0
+    return int(max(-(1 << 40), min(1 << 40, value)))
 
 
 def switched_off(value: Any) -> bool:
@@ -74,7 +82,7 @@ class Gathering:
         value = raw.get(str(place[-1]))
         if not isinstance(value, str):
             self.skip(name, f"its {place[-1]!r} is {found(value)}" if place[-1] in raw else f"it has no {place[-1]!r}")
-        elif not value.strip():
+        elif not whole(value).strip():
             self.skip(name, "it is empty")
         else:
             self._entries.append(Entry(name, keys, whole(value), enabled, number(order), place, field))
@@ -84,9 +92,13 @@ class Gathering:
         self._skipped.setdefault(why, []).append(name)
 
     def _name(self, names: Iterable[Any], keys: tuple[str, ...], place: Place) -> str:
-        said = (each for each in (*names, *keys[:1]) if isinstance(each, str) and each.strip())
         which = next((str(each + 1 if isinstance(each, int) else each) for each in place[-2:-1]), "1")
-        return " ".join(whole(next(said, which)).split())[:_LONGEST_NAME]
+        said = (_line(each) for each in (*names, *keys[:1], which) if isinstance(each, str))
+        return next(filter(None, said), "?")[:_LONGEST_NAME]
+
+
+def _line(value: str) -> str:
+    return " ".join(whole(value).split())
 
 
 def _apart(value: str) -> list[str]:

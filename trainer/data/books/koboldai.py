@@ -28,7 +28,7 @@ def read(value: dict[str, Any]) -> Book:
         for number, raw in enumerate(older if isinstance(older, list) else []):
             if not _is_blank_line(raw):
                 _take(found, raw, ("worldinfo", number, "content"))
-    return Book("KoboldAI story", fields.text(value, "title"), "", found.entries, _stories(value), found.skipped)
+    return Book("KoboldAI story", fields.name(value, "title"), "", found.entries, _stories(value), found.skipped)
 
 
 def _take(found: fields.Gathering, raw: Any, place: tuple[str | int, ...]) -> None:
@@ -54,6 +54,7 @@ def _stories(value: dict[str, Any]) -> tuple[str, ...]:
     actions = value.get("actions")
     if isinstance(actions, dict):
         actions = list(actions.get("actions", actions).values()) if isinstance(actions.get("actions", {}), dict) else []
-    said = [each.get("Selected Text") if isinstance(each, dict) else each for each in actions or []]
+    listed = actions if isinstance(actions, list) else []
+    said = [each.get("Selected Text") if isinstance(each, dict) else each for each in listed]
     story = fields.text(value, "prompt") + "".join(each for each in said if isinstance(each, str))
     return (fields.whole(story),) if story.strip() else ()

@@ -34,7 +34,7 @@ def read(value: dict[str, Any]) -> Book:
             found.take(raw, ("context", number, "text"), names=(name,), keys=(), field=name)
     _take(found, value["lorebook"], ("lorebook",))
     prompt = fields.whole(fields.text(value, "prompt"))
-    name = " ".join(fields.whole(fields.text(value, "title")).split())
+    name = fields.name(value, "title")
     return Book("NovelAI scenario", name, "", found.entries, (prompt,) if prompt else (), found.skipped)
 
 

@@ -1,29 +1,31 @@
-"""`texts(data)`: what tools have written into a picture; `with_texts(data, {"ccv3": text})`: the picture with another.
+"""`texts(data, ["ccv3"])`: what tools have written into a picture; `with_texts(data, {"ccv3": text})`: with another.
 
-Sizes are checked before anything is taken, and what is packed is unpacked no further than `LARGEST`.
+Sizes are checked before anything is taken, and what is packed is unpacked no further than `bounds.unpacked` says.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from ....errors import InvalidFile
+from . import bounds
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST = 64 << 20
-"""Bytes of one text when it is unpacked; a card with many pictures in it has some."""
 _KINDS = (b"tEXt", b"zTXt", b"iTXt")
 
 
-def texts(data: bytes) -> dict[str, bytes]:
-    """{keyword in small letters: text} of all text chunks, the first where there are several; raises InvalidFile."""
+def texts(data: bytes, names: Collection[str]) -> dict[str, bytes]:
+    """{keyword in small letters: text} of the text chunks of these names, the first where there are several.
+
+    All others stay packed: each costs memory, and a damaged one is no reason to refuse. Raises InvalidFile.
+    """
     found: dict[str, bytes] = {}
     for kind, start, stop in _chunks(data):
         if kind in _KINDS:
             keyword = _keyword(data[start:stop])
-            if keyword and keyword not in found:
+            if keyword in names and keyword not in found:
                 found[keyword] = _text(kind, data[start:stop])
     return found
 
@@ -74,13 +76,13 @@ def _text(kind: bytes, chunk: bytes) -> bytes:
 
 
 def _unpacked(data: bytes) -> bytes:
-    stream = zlib.decompressobj()
+    stream, most = zlib.decompressobj(), bounds.unpacked(len(data))
     try:
-        found = stream.decompress(data, LARGEST + 1)
+        found = stream.decompress(data, most + 1)
     except zlib.error:
         raise InvalidFile("a text in the picture is damaged: copy or download it again") from None
-    if len(found) > LARGEST:
-        raise InvalidFile(f"a text in the picture is larger than the {LARGEST:,} bytes that are read")
+    if len(found) > most:
+        raise InvalidFile(f"a text in the picture is larger than the {most:,} bytes that are read of so few")
     if not stream.eof:
         raise InvalidFile("a text in the picture is damaged: copy or download it again")
     return found

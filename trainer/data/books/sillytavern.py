@@ -30,5 +30,5 @@ def read(value: dict[str, Any]) -> Book:
             enabled=raw.get("disable") is not True and not fields.switched_off(raw.get("enabled")),
             order=raw.get("order"),
         )
-    name = fields.text(value, "name")
+    name = fields.name(value, "name")
     return Book("SillyTavern World Info", name, "", found.entries, (), found.skipped)

@@ -20,7 +20,7 @@ def matches(value: dict[str, Any]) -> bool:
 def read(value: dict[str, Any]) -> Book:
     """What is said of the character."""
     found = fields.Gathering()
-    name = " ".join(fields.whole(fields.text(value, *_NAMES)).split())
+    name = fields.name(value, *_NAMES)
     for field in _ABOUT:
         if value.get(field) not in ("", None):
             found.take(value, (field,), names=(name,), keys=fields.keys([name]), field=field)
