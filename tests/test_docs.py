@@ -90,7 +90,9 @@ def test_what_the_readme_says_of_tags_is_so() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
+    text = page.read_text("utf-8")
+    pictures = re.findall(r'\bsrc(?:set)?="([^"]+)"', text)
+    for target in [*re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text), *pictures]:
         assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name} links to {target}"
 
 

@@ -300,6 +300,22 @@ def test_consent_comes_before_a_start(training: Training, trains: Any, text: str
     assert [agreed for _, _, agreed in said(trains, "start")] == [True]
 
 
+def test_what_a_file_was_made_from_can_be_learnt_on(training: Training, trains: Any, host: Any) -> None:
+    assert "sp-file" not in line(training.poll(Asked()), "advice")
+    assert training.learn_on(Asked(original="a/b")) and not said(trains, "learn on"), "there is nothing to choose"
+    trains.original, trains.advice, trains.changes = "", "In a process of its own.", 9
+    drawn = training.poll(Asked())
+    assert "sp-file" in line(drawn, "advice") and line(drawn, "original") == ""
+    after = training.learn_on(Asked(seen=line(drawn, "seen"), original=" a/b "))
+    assert said(trains, "learn on") == ["a/b"] and line(after, "original") == "a/b"
+    training.learn_on(Asked(original="a/b"))
+    assert said(trains, "learn on") == ["a/b"], "what a poll has drawn is no choice"
+    trains.fail = SoftPromptError("neither a folder nor a name")
+    assert "neither" in line(answer(training.learn_on, Asked(original="x"), "tuned"), "tuned")
+    host.forbids = "a guest"
+    assert "a guest" in line(answer(training.learn_on, Asked(original="x"), "tuned"), "tuned")
+
+
 @pytest.mark.parametrize("why", ["forbids", "reason"])
 def test_what_is_forbidden_is_closed(training: Training, trains: Any, host: Any, text: str, why: str) -> None:
     trains.put(fake.board_in("interrupted"))

@@ -149,6 +149,17 @@ def test_settings_survive(tmp_path: Path) -> None:
         settings.pin("everywhere", Pin("noir", 5))
 
 
+def test_what_is_learnt_on_is_kept_for_each_file(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "settings.json")
+    settings.learn_on("emma.gguf", "a/b")
+    settings.learn_on("sea.gguf", "/models/sea")
+    settings.learn_on("emma.gguf", "")
+    settings.pin("everywhere", Pin("noir"))
+    assert Settings(settings.path).choices.originals == {"sea.gguf": "/models/sea"}
+    settings.path.write_text('{"originals": {"a": "--trust-remote-code", "b": 7, "c": "x/y"}}', "utf-8")
+    assert settings.choices.originals == {"c": "x/y"}, "no option of a command comes out of a file"
+
+
 def test_the_closest_pin_counts(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "settings.json")
     settings.pin("everywhere", Pin("noir"))

@@ -55,11 +55,16 @@ class MemoryTrains:
         self.made: dict[str, Board] = {}
         self.began = 0.0
         self.reason = self.advice = self.asks = ""
+        self.original: str | None = None
         self.fail: Exception | None = None
         self.wait: Callable[[], object] = lambda: None
         self.asked: list[tuple[str, Any]] = []
 
     # ---- what a page asks
+
+    def learn_on(self, original: str) -> None:
+        self._act("learn on", original)
+        self.original = original
 
     @property
     def revision(self) -> str:

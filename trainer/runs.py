@@ -81,12 +81,21 @@ class Runs:
     @property
     def advice(self) -> str:
         if self._lends.way == "worker":
-            return self._where().advice
+            return self._where().advice(self.original or "")
         return "It is trained on the loaded model, which stays free for writing between two steps."
 
     @property
     def asks(self) -> str:
-        return self._where().asks if self._lends.way == "worker" else ""
+        return self._where().asks(self.original or "") if self._lends.way == "worker" else ""
+
+    @property
+    def original(self) -> str | None:
+        return self._lends.original if self._lends.way == "worker" else None
+
+    def learn_on(self, original: str) -> None:
+        self._lends.learn_on(original)
+        with self._lock:
+            self._revision += 1
 
     def boards(self) -> Sequence[Board]:
         with self._lock:

@@ -23,6 +23,9 @@ FACTS_HELP = (
     "What the model writes, and how it shall go on. A held-out fact is asked at the end, but not learnt: so one sees "
     "whether it has understood."
 )
+ORIGINAL = (
+    "A GGUF file is learnt on as it is. Its original, a folder or a name on the Hugging Face hub, is learnt on better."
+)
 READING, WORKING, STARTING = "Reading …", "Waiting for the model, then trying a few steps …", "Starting …"
 VALUES = (*(f"set-{setting.key}" for setting in SETTINGS), "set-from")
 FORM = ("kind", "files", "pairs", "name", "suggested", "tokens", "replace", "consent", *VALUES)
@@ -152,6 +155,10 @@ class _Parts:
                 self.all[f"set-{setting.key}"] = gr.Textbox(
                     "", info=setting.info, placeholder=setting.usual, max_lines=4, **more
                 )
+        self.all["original"] = gr.Textbox(
+            "", label="The model's original", info=ORIGINAL, placeholder="the loaded file itself", max_lines=1,
+            elem_id="sp-train-original", elem_classes=["sp-of-file"],
+        )  # fmt: skip
         self.all["set-from"] = gr.Dropdown(
             [("nothing of yours", "")], value="", label="Begin from a soft prompt", elem_id="sp-train-set-from",
             info="It goes on from what that one knows, with as many tokens.",
@@ -219,6 +226,8 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
                   [parts["files"]], [parts["understood"]])  # fmt: skip
     table(on(parts["files"].change, training.read, "read", sources, reads, queue=True, trigger_mode="always_last"))
     on(parts["name"].change, training.named, "named", ["name"], ["replace", "started"], trigger_mode="always_last")
+
+    on(parts["original"].change, training.learn_on, "tuned", ["seen", "original"], DRAWN, trigger_mode="always_last")
 
     at_once(parts["estimate"].click, "estimated", WORKING)
     on(parts["estimate"].click, training.estimate, "started", FORM, [*SHOWN, *LINES], queue=True)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 Changes = dict[str, dict[str, Any]]
 """Name of a component -> its new properties."""
-DRAWN = ("notice", "progress", "controls", "plot", "previews", "spoken", "others", "cards", "advice")
+DRAWN = ("notice", "progress", "controls", "plot", "previews", "spoken", "others", "cards", "advice", "original")
 """Parts that a poll draws, each for itself."""
 LINES = ("acted", "read", "paired", "named", "tuned", "started")
 """Components that hold a message: of a run, of the files, of the table, of the name, of the settings, of the start."""
@@ -49,6 +49,7 @@ class Asked:
     pairs: str = ""
     name: str = ""
     suggested: str = ""
+    original: str = ""
     tokens: str = ""
     replace: bool = False
     consent: bool = False
@@ -136,6 +137,14 @@ class Training:
             self._good(name, "named")
         return {**clean, "named": {"value": NameTaken(name).shown}} if self._taken(name) else clean
 
+    def learn_on(self, asked: Asked) -> Changes:
+        """What a training for the loaded file learns on."""
+        original = asked.original.strip()
+        if self.trains.original not in (None, original):
+            self._allowed()
+            self.trains.learn_on(original)
+        return {**self._drawn(asked), **_silent("tuned")}
+
     def estimate(self, asked: Asked) -> Changes:
         """How long it would take; this may need a minute."""
         self._allowed()
@@ -209,13 +218,15 @@ class Training:
             "spoken": markup.spoken(live),
             "others": markup.others([each for each in boards if not each.live], trains.asks),
             "cards": form.cards(bool(forbids or trains.reason)),
-            "advice": form.advice(trains.advice, trains.asks),
+            "advice": form.advice(trains.advice, trains.asks, trains.original is not None),
+            "original": trains.original or "",
         }
 
     def _now(self) -> str:
         """A short mark of all that the page should show."""
         trains = self.trains
-        return _mark(repr((trains.revision, trains.reason, trains.advice, trains.asks, self.host.forbids)))
+        told = trains.reason, trains.advice, trains.asks, trains.original, self.host.forbids
+        return _mark(repr((trains.revision, *told)))
 
 
 def answer(act: Callable[[Asked], Changes], asked: Asked, line: str) -> Changes:

@@ -61,10 +61,11 @@ def notice(forbids: str, reason: str) -> str:
     return f'<div class="sp-notice">{said(text, "fair")}</div>' if text else ""
 
 
-def advice(text: str, asks: str) -> str:
-    """What to know before a start; asks: what the box below it agrees to."""
+def advice(text: str, asks: str, file: bool = False) -> str:
+    """What to know before a start; asks: what the box below it agrees to. file: what is loaded may have an original."""
     box = f'<p class="sp-consent">{words(asks)}</p>' if asks else ""
-    return f'<div class="sp-advice"><p class="sp-small">{words(text)}</p>{box}</div>' if text or asks else ""
+    of_file = " sp-file" if file else ""
+    return f'<div class="sp-advice{of_file}"><p class="sp-small">{words(text)}</p>{box}</div>' if text or asks else ""
 
 
 def _short(text: str, most: int) -> str:

@@ -31,6 +31,13 @@ class Trains(Protocol):
         """What to know before one starts: where it is trained (here, or in a process of its own), what it unloads."""
 
     @property
+    def original(self) -> str | None:
+        """What is learnt on instead of the loaded file; empty: that itself; None where there is nothing to choose."""
+
+    def learn_on(self, original: str) -> None:
+        """A folder or a name that Transformers knows; raises SoftPromptError where it can be none."""
+
+    @property
     def asks(self) -> str:
         """What a writer is to agree to before a start, as a download, in words; empty where there is nothing."""
 

@@ -56,19 +56,27 @@ class Environment:
     folder: Path | None = None
     problem: str = ""
 
-    @property
-    def advice(self) -> str:
-        """Where it is trained, and what that means for the writer."""
+    def advice(self, original: str = "") -> str:
+        """Where it is trained, and what that means for the writer. original: what it learns on, if not on the file."""
+        on = (
+            f"on {original}, which needs the memory that its own files take"
+            if original
+            else "on the model's file as Transformers reads it: unpacked, a GGUF model takes two to eight times the "
+            "memory of its file"
+        )
         return (
-            "It is trained in a process of its own, on the model's file as Transformers reads it: unpacked, a GGUF "
-            "model takes two to eight times the memory of its file. The loaded model is unloaded meanwhile, and loaded "
-            "again after, if you agree; else both must fit into the memory."
+            f"It is trained in a process of its own, {on}. The loaded model is unloaded meanwhile, and loaded again "
+            "after, if you agree; else both must fit into the memory."
         )
 
-    @property
-    def asks(self) -> str:
+    def asks(self, original: str = "") -> str:
         """What is to be agreed to."""
         words = "Unload the model while it trains, and load it again after."
+        if original and not Path(original).exists():
+            words += (
+                f" Download {original} from the Hugging Face hub, if it is not on this machine yet: about 2 GB for "
+                "each billion of its parameters."
+            )
         if self.python is None and self.folder is not None:
             words += (
                 f" Download what a training needs (torch and transformers, about 0.5 GB, or 3 GB on Linux) into "
@@ -173,7 +181,7 @@ class Away(Live):
     ) -> None:
         super().__init__(words, more, lends, take)
         if where.python is None and not agreed:
-            raise TrainingError(f"this needs your consent first: {where.asks}")
+            raise TrainingError(f"this needs your consent first: {where.asks(lends.original or '')}")
         self._where, self._agreed = where, agreed
         self._model = tuple(lends.model_words())
         self._process: Process | None = None

@@ -45,6 +45,7 @@ class Lending:
             yield
 
     loading = False
+    original = None
 
     def borrow(self) -> tuple[Any, Any]:
         if self.model is None:

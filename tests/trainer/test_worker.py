@@ -46,6 +46,8 @@ class Hosting:
 
     step = borrow
 
+    original = ""
+
     def model_words(self) -> list[str]:
         return self.words
 
@@ -115,10 +117,12 @@ def child(runs: Runs) -> int:
     return int(live._process._child.pid)
 
 
-def test_this_python_can_train() -> None:
+def test_this_python_can_train(tmp_path: Path) -> None:
     found = environment()
     assert found.python == Path(sys.executable) and not found.problem
-    assert "Download" not in found.asks
+    assert "Download" not in found.asks()
+    assert "Download a/b from" in found.asks("a/b") and "on a/b, which needs" in found.advice("a/b")
+    assert "Download" not in found.asks(str(tmp_path)), "a folder is there"
 
 
 @pytest.mark.slow
@@ -191,9 +195,9 @@ def test_nothing_is_downloaded_without_consent(
     text: Path, hosting: Hosting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacking = Environment(folder=tmp_path / ".venv")
-    assert "3 GB on Linux" in lacking.asks and str(tmp_path / ".venv") in lacking.asks
+    assert "3 GB on Linux" in lacking.asks() and str(tmp_path / ".venv") in lacking.asks()
     runs = Runs(Library(tmp_path / "library"), hosting, where=lambda: lacking)  # type: ignore[arg-type]
-    assert runs.asks == lacking.asks and "process of its own" in runs.advice
+    assert runs.asks == lacking.asks() and "process of its own" in runs.advice
     plan = runs.plan("finetune", "lamp", [text], None, SMALL)
     assert "once what it needs is there" in runs.estimate(plan)
     with pytest.raises(TrainingError, match="consent"):
@@ -244,12 +248,14 @@ from soft_prompts.trainer.runs import Runs
 
 class Hosting:
     way, reason = sys.argv[4], ""
+    original = ""
     def model_words(self): return ["--model", sys.argv[2]]
     def release(self): return lambda: None
     def step(self):
         from contextlib import nullcontext
         return nullcontext()
     def borrow(self): return MODEL
+    def waits(self): return ()
 
 if sys.argv[4] == "here":
     from soft_prompts.trainer.loading import Choice, load

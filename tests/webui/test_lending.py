@@ -170,6 +170,20 @@ def test_a_file_of_llama_cpp_makes_room_and_comes_back(
     assert (lends.way, lends.reason, list(lends.model_words())) == ("worker", "", ["--model", "/models/emma.gguf"])
     with pytest.raises(TrainingError, match=r"llama\.cpp"):
         lends.borrow()
+    assert lends.original == ""
+    with pytest.raises(TrainingError, match="neither a folder with a config.json nor a name"):
+        lends.learn_on("C:/nowhere")
+    for wrong in ("--trust-remote-code", "a/b/c", "a/ b", "../x"):
+        with pytest.raises(TrainingError, match="neither"):
+            lends.learn_on(wrong)
+    lends.learn_on("a/b")
+    assert lends.original == "a/b" and list(lends.model_words()) == ["--model", "a/b"]
+    other = SimpleNamespace(file=SimpleNamespace(path=Path("/models/other.gguf")), serves=lambda *pair: True)
+    monkeypatch.setattr(inside.ours.current, "served", other)
+    assert lends.original == "" and list(lends.model_words()) == ["--model", "/models/other.gguf"]
+    monkeypatch.setattr(inside.ours.current, "served", served)
+    lends.learn_on("")
+    assert not inside.ours.settings.choices.originals
     inside.models.active_generation_count += 1
     done: list[Any] = []
     asks = threading.Thread(target=lambda: done.append(lends.release()))
@@ -222,15 +236,20 @@ def llama(inside: Inside, gguf_of_tests: Any, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.llamacpp
 @pytest.mark.slow
 @pytest.mark.skipif(not LLAMA_SERVER, reason="LLAMA_SERVER names no llama-server, and none is on the PATH")
-def test_from_a_running_gguf_to_a_story_with_the_tag(llama: Inside, runs: Runs, text: Path) -> None:
+@pytest.mark.parametrize("original", [False, True], ids=["the file", "its original"])
+def test_from_a_running_gguf_to_a_story_with_the_tag(llama: Inside, runs: Runs, text: Path, original: bool) -> None:
+    from soft_prompts import demo
+
+    runs.learn_on(str(demo.path()) if original else "")
     assert runs.reason == "" and "process of its own" in runs.advice and "Unload the model" in runs.asks
+    assert ("on the model's file" in runs.advice) != original
     plain, first = llama.complete(OPENING), llama.shared.model
     settings = {**SMALL, "steps": "6", "validate": "3"}
     runs.start(runs.plan("finetune", "lamp", [text], None, settings), agreed=True)
     until(lambda: llama.shared.model is None)
     until(lambda: runs._live is None, 600)
     (done,) = runs.boards()
-    assert (done.state, done.problem) == ("done", "") and done.start["model"] == "lent"
+    assert (done.state, done.problem) == ("done", "") and done.start["model"] == ("storyteller" if original else "lent")
     assert llama.shared.model is not None and llama.shared.model is not first
     assert {each.name: each.verdict for each in llama.ours.desk.rows()} == {"lamp": "fits"}
     assert llama.complete(OPENING) == plain != llama.complete(OPENING + "<<sp:lamp>>")

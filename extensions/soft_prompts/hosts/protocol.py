@@ -181,6 +181,13 @@ class Lends(Protocol):
     def step(self) -> AbstractContextManager[Any]:
         """Entered around each step: nothing else is computed meanwhile, and the host does not take itself for idle."""
 
+    @property
+    def original(self) -> str | None:
+        """For a worker: what it learns on; empty: the loaded file; None where there is nothing to choose."""
+
+    def learn_on(self, original: str) -> None:
+        """A folder or a name that Transformers knows, from which the loaded file was made; raises SoftPromptError."""
+
     def model_words(self) -> Sequence[str]:
         """For a worker: `["--model", "/models/emma.gguf"]`, as the command line takes it."""
 

@@ -27,11 +27,12 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Choices:
     """on: the master switch. strict: the API refuses requests with tags that mean nothing. pins: scope -> what stands
-    at the beginning of its prompts, in that order."""
+    at the beginning of its prompts, in that order. originals: a GGUF file's name -> what is learnt on instead."""
 
     on: bool = True
     strict: bool = False
     pins: dict[str, tuple[Pin, ...]] = field(default_factory=dict)
+    originals: dict[str, str] = field(default_factory=dict)
 
 
 class Settings:
@@ -85,13 +86,21 @@ class Settings:
         with self._lock:
             self._write(replace(self.choices, on=on))
 
+    def learn_on(self, file: str, original: str) -> None:
+        """What a training for this GGUF file learns on: a folder or a name that Transformers knows; empty: itself."""
+        with self._lock:
+            others = {name: held for name, held in self.choices.originals.items() if name != file}
+            self._write(replace(self.choices, originals={**others, file: original} if original else others))
+
     def _keep(self, scope: str, pins: dict[str, Pin]) -> None:
         kept = {key: value for key, value in self.choices.pins.items() if key != scope}
         self._write(replace(self.choices, pins={**kept, scope: tuple(pins.values())} if pins else kept))
 
     def _write(self, choices: Choices) -> None:
         pins = {scope: [asdict(pin) for pin in pins] for scope, pins in choices.pins.items()}
-        fields = {"version": 1, "on": choices.on, "strict": choices.strict, "pins": pins}
+        fields = {
+            "version": 1, "on": choices.on, "strict": choices.strict, "pins": pins, "originals": choices.originals,
+        }  # fmt: skip
         with self._lock:
             if self.problem:
                 _set_aside(self.path)
@@ -134,7 +143,13 @@ def _understood(fields: dict[str, Any]) -> Choices:
         str(scope): tuple(Pin(pin["name"], float(pin.get("strength", 1))) for pin in pins if not _odd(pin))
         for scope, pins in fields.get("pins", {}).items()
     }
-    return Choices(fields.get("on", True) is True, fields.get("strict", False) is True, pins)
+    originals = {str(file): original for file, original in fields.get("originals", {}).items() if _is_model(original)}
+    return Choices(fields.get("on", True) is True, fields.get("strict", False) is True, pins, originals)
+
+
+def _is_model(original: Any) -> bool:
+    """What begins with a dash would be an option of the command that it is given to."""
+    return isinstance(original, str) and bool(original) and not original.startswith("-")
 
 
 def _odd(pin: dict[str, Any]) -> bool:

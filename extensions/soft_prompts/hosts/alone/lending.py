@@ -46,6 +46,12 @@ class Lending:
         """Nothing else is computed meanwhile; whoever writes has the next turn."""
         return self._model.turns()
 
+    original: str | None = None
+
+    def learn_on(self, original: str) -> None:
+        """There is nothing to choose."""
+        raise SoftPromptError("this model is trained on where it is")
+
     def model_words(self) -> Sequence[str]:
         """As the command line takes it."""
         return self._words

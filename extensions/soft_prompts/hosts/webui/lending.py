@@ -7,9 +7,11 @@ while the loaded model makes room. Nothing here is kept from the webui: whoever 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...errors import TrainingError
@@ -22,6 +24,7 @@ log = logging.getLogger("textgen")
 
 PATIENCE = 300.0
 """Seconds that a model may go on writing before it is asked to make room once more."""
+_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _CHANGED = (
     "the webui's own Training tab has this model, and changes it: let that end, and load the model again in the Model "
     "tab"
@@ -76,11 +79,27 @@ class Lending:
             finally:
                 self._used()
 
+    @property
+    def original(self) -> str | None:
+        """As the writer has said it for this file."""
+        return self._webui.settings.choices.originals.get(Path(self._file).name, "") if self._file else None
+
+    def learn_on(self, original: str) -> None:
+        """Kept for this file; raises TrainingError where it can be neither a folder of a model nor a name of one."""
+        if not self._file:
+            raise TrainingError("only for a GGUF file there is an original to learn on")
+        if original and not Path(original, "config.json").is_file() and not _NAME.fullmatch(original):
+            raise TrainingError(
+                f"“{original}” is neither a folder with a config.json nor a name on the Hugging Face hub, as "
+                "mistralai/Mistral-7B-v0.3 is"
+            )
+        self._webui.settings.learn_on(Path(self._file).name, original)
+
     def model_words(self) -> Sequence[str]:
-        """Of the file, or the first one of its parts."""
+        """Of the file, or the first one of its parts; or of its original."""
         if not self._file:
             raise TrainingError(self.reason or "this model can be trained on where it is")
-        return ["--model", self._file]
+        return ["--model", self.original or self._file]
 
     def release(self) -> Callable[[], None]:
         """Unload it once it has written what it is writing; what is returned loads it again, as it was loaded."""
