@@ -87,7 +87,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         host.close()
 
 
-def test_each_part_light_and_dark(driver: Any, host: Any, tmp_path: Path, place: Path) -> None:
+def test_each_part_light_and_dark(driver: Any, place: Path, host: Any, tmp_path: Path) -> None:
     text = tmp_path / "noir.txt"
     text.write_text("\n\n".join(map(noir.story, [Random(0)] * 120)), "utf-8")
     with browser.served(app.blocks(host)) as url:
