@@ -1,7 +1,7 @@
 """`python driver.py '{"folder": "...", "kill": "replace 3"}'`: a training in a program of its own, which may be killed.
 
-Prints one line of JSON when it ends. kill: "after SECONDS", or "write|fsync|replace|teacher NUMBER", the call of that
-number, in the middle of it.
+Prints one line of JSON when it ends. kill: "after SECONDS" of processor time, which pass by the work and not by what
+else the machine does, or "write|fsync|replace|teacher NUMBER", the call of that number, in the middle of it.
 """
 
 from __future__ import annotations
@@ -37,15 +37,19 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_at(moment: float) -> None:
+    while time.process_time() < moment:
+        time.sleep(0.002)
+    die()
+
+
 def arm(kill: str) -> None:
     """Set the trap; it springs by itself."""
     if not kill:
         return
     what, number = kill.split()
     if what == "after":
-        timer = threading.Timer(float(number), die)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=die_at, args=[time.process_time() + float(number)], daemon=True).start()
         return
     left = [int(number)]
 
@@ -87,10 +91,10 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     model = made.make_model(asked.get("family", "llama"))
     training = Training(model, made.make_tokenizer("bytes"), task, keeper=keeper, **settings)
     arm(asked.get("kill", ""))
-    losses, began = [], time.perf_counter()
+    losses, began = [], time.process_time()
     for step in training:
         losses.append(step.loss)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     held_out = training.held_out()
     training.keep(training.prompt("noir"), {})
     state = training.state

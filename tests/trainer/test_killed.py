@@ -35,7 +35,7 @@ def drive(asked: dict[str, Any], before: Callable[[], None] | None = None) -> di
 
 
 def kills(task: str, seconds: float) -> list[str]:
-    """seconds: what the whole run took; the moments follow it, so that a fast machine is not done before the last."""
+    """seconds: of a processor that the whole run took; no machine, fast or busy, is done before the last moment."""
     generator = random.Random(4)
     first = ["teacher 2", "write 3"] if task == "distill" else ["write 1", "replace 1"]
     timed = [f"after {generator.uniform(0.01, 0.1) * seconds:.3f}" for _ in range(10 if task == "finetune" else 3)]
