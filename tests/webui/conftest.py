@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,18 @@ class Inside:
         self.extensions.available_extensions = ["soft_prompts"]
         self.extensions.load_extensions()
         self.ours.on_warning(self.said.append)
+
+    @contextmanager
+    def hijacked(self) -> Iterator[None]:
+        """Meanwhile Transformers is as the webui makes it with each load; the tests that follow have it as it was."""
+        from transformers import GenerationConfig, GenerationMixin
+
+        before = GenerationMixin._get_logits_processor, GenerationConfig.__init__
+        self.module("sampler_hijack").hijack_samplers()
+        try:
+            yield
+        finally:
+            GenerationMixin._get_logits_processor, GenerationConfig.__init__ = before  # type: ignore[method-assign]
 
     def load(self, name: str = "storyteller") -> None:
         self.shared.model, self.shared.tokenizer = self.models.load_model(name)
@@ -156,10 +169,8 @@ def start(beside: Any, stocked: Path) -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def _inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     import torch
-    from transformers import GenerationConfig, GenerationMixin
 
     before = (sys.path[:], sys.argv, Path.cwd(), set(sys.modules))
-    hijacked = GenerationMixin._get_logits_processor, GenerationConfig.__init__
     user_data = furnish(tmp_path_factory.mktemp("webui") / "user_data")
     sys.path.insert(0, str(ROOT))
     sys.argv = [
@@ -176,42 +187,26 @@ def _inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     torch.set_num_threads(1)
     try:
         inside = Inside(user_data)
-        # As `--model` does it: the model is there before the extension.
-        inside.load()
-        import threading
-
-        inside.shared.generation_lock = threading.Lock()
-        inside.module("api.completions")
-        inside.load_extension()
-        GenerationMixin._get_logits_processor, GenerationConfig.__init__ = hijacked  # type: ignore[method-assign]
+        with inside.hijacked():
+            # As `--model` does it: the model is there before the extension.
+            inside.load()
+            inside.shared.generation_lock = threading.Lock()
+            inside.module("api.completions")
+            inside.load_extension()
         yield inside
         inside.ours.stop()
         inside.models.unload_model()
     finally:
         sys.path[:], sys.argv = before[0], before[1]
         os.chdir(before[2])
-        GenerationMixin._get_logits_processor, GenerationConfig.__init__ = hijacked  # type: ignore[method-assign]
         for name in [name for name in sys.modules if name.partition(".")[0] == "modules" and name not in before[3]]:
             del sys.modules[name]
-
-
-@contextmanager
-def hijacked_by(inside: Inside) -> Iterator[None]:
-    """While a test is in the webui Transformers is as that has made it; the tests that follow have it as it was."""
-    from transformers import GenerationConfig, GenerationMixin
-
-    before = GenerationMixin._get_logits_processor, GenerationConfig.__init__
-    inside.module("sampler_hijack").hijack_samplers()
-    try:
-        yield
-    finally:
-        GenerationMixin._get_logits_processor, GenerationConfig.__init__ = before  # type: ignore[method-assign]
 
 
 @pytest.fixture
 def inside(_inside: Inside) -> Iterator[Inside]:
     """The webui with the storyteller loaded, an empty library and nothing pinned."""
-    with hijacked_by(_inside):
+    with _inside.hijacked():
         if _inside.shared.model is None:
             _inside.load()
         _inside.said.clear()

@@ -62,13 +62,14 @@ def _llama(_inside: Inside, request: pytest.FixtureRequest, gguf_of_tests: Any) 
     args, before = inside.shared.args, dict(vars(inside.shared.args))
     args.loader, args.ctx_size, args.threads, args.gpu_layers, args.parallel = "llama.cpp", 1024, 1, 0, 1
     args.extra_flags = EXACT
-    inside.models.unload_model()
-    inside.shared.model, inside.shared.tokenizer = inside.models.load_model(f"{request.param}.gguf")
-    assert type(inside.shared.model).__name__ == "LlamaServer"
-    yield inside
-    inside.models.unload_model()
-    vars(args).update(before)
-    inside.load()
+    with inside.hijacked():
+        inside.models.unload_model()
+        inside.shared.model, inside.shared.tokenizer = inside.models.load_model(f"{request.param}.gguf")
+        assert type(inside.shared.model).__name__ == "LlamaServer"
+        yield inside
+        inside.models.unload_model()
+        vars(args).update(before)
+        inside.load()
 
 
 @pytest.fixture
