@@ -78,6 +78,18 @@ GUIDE = """Soft prompts: type one of these lines, in this folder.
 
 More of each with --help behind it. Where `python` is not found, it is called python3, or py on Windows.
 """
+HELP = {
+    "ui": """python install.py ui [--yes] [--folder FOLDER] [--model MODEL] [--port PORT] [--no-browser]
+
+The tab in a browser, with a model to write with. The first time it asks before it downloads what that needs; --yes is
+the answer. --folder: where the soft prompts lie. --model: a folder, a GGUF file or a name on the Hugging Face hub, in
+the place of the embedded storyteller. --no-browser: only say where it is. Once that is there, this line tells more.""",
+    "train": """python install.py train [--yes] KIND FILE ... [--model MODEL] [--tokens N] [--steps N] [--name NAME]
+
+Makes a soft prompt. KIND: finetune (a style from texts), world-info (facts from calls and responses, cards, lorebooks)
+or distill (a long text in a few tokens). The first time it asks before it downloads what that needs; --yes is the
+answer. Once that is there, this line tells more. docs/training.md goes through it.""",
+}
 FULL = "The disk is full. Free about 3 GB (8 GB for a torch with CUDA), or choose another disk with --venv FOLDER."
 DENIED = (
     "The folder cannot be written, or a program holds it. Close that program, or choose another with --venv FOLDER."
@@ -305,9 +317,13 @@ def own(what: str, words: list[str]) -> int:
     """A training, or the tab, in an environment that is made for it once the user has agreed."""
     venv, constraints = Path(ROOT, FOLDERS["newest"]), ROOT / "constraints" / "newest.txt"
     words, agreed = [word for word in words if word != "--yes"], "--yes" in words
+    there = is_finished(venv, stamp_for(constraints, OWN[what]))
     if serves(Path(sys.executable), OWN[what]):
         python = Path(sys.executable)
-    elif is_finished(venv, stamp_for(constraints, OWN[what])) or agreed or agrees(what, venv):
+    elif {"-h", "--help"} & set(words) and not there:
+        print(HELP[what])
+        return 0
+    elif there or agreed or agrees(what, venv):
         python = set_up(venv, constraints, OWN[what])
     else:
         raise Failure("Nothing was changed. With --yes behind the line it is not asked.")

@@ -547,7 +547,10 @@ def test_a_verdict_is_honest() -> None:
     said = " ".join(reporting.verdict(report(lines=(*lines[:3], Line("soft prompt", 20, 1.97)), unrelated=0.8)))
     assert "Better still: the example text" in said and "sound of it" in said
     said = " ".join(reporting.verdict(report(lines=(*lines[:3], Line("soft prompt", 20, 2.1)))))
-    assert "does not help" in said
+    assert "does not help" in said and "hardly knows" not in said
+    lost = report(lines=(Line("nothing", 0, 8.6, 3.9), Line("soft prompt", 20, 5.8, 2.6)))
+    assert reporting.verdict(lost)[1] == reporting.record(lost)["foreign"] == reporting.FOREIGN
+    assert reporting.record(report())["foreign"] == ""
     whole = (Line("nothing", 0, 0.5), Line("the whole text", 300, 0.0), Line("soft prompt", 30, 0.05))
     said = " ".join(reporting.verdict(report(method="distill", lines=whole)))
     assert "does 90% of what the whole text" in said and "30 tokens in place of 300" in said

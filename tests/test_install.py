@@ -301,6 +301,17 @@ def test_a_training_asks_before_it_downloads(
     assert install.main([*words, "--yes"]) == 0 and "--yes" not in world.commands[-1]
 
 
+@pytest.mark.parametrize("what", ["train", "ui"])
+def test_help_downloads_nothing(
+    what: str, install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(install, "FOLDERS", {**install.FOLDERS, "newest": str(tmp_path / "v")})
+    for word in ("-h", "--help"):
+        assert install.main([what, word]) == 0 and world.commands == []
+        told = capsys.readouterr().out
+        assert f"python install.py {what} [--yes]" in told and "--model MODEL" in told
+
+
 def test_the_tab_is_added_to_what_is_there(
     install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -231,6 +231,14 @@ def test_the_trash_holds_two_of_one_name(shelf: Shelf, folder: Path) -> None:
     assert (shelf.library["noir"] == SoftPrompt("x", np.ones((3, 4)))) and len(shelf.discarded()) == 1
 
 
+def test_what_a_text_says(shelf: Shelf) -> None:
+    (shelf.library.folder / "sea.txt").write_text("Salt and rope.", "utf-8")
+    (shelf.library.folder / "bad.txt").write_bytes(b"\xff\xfe\xfd")
+    shelf.library.refresh()
+    assert shelf.words("sea.txt") == "Salt and rope."
+    assert [shelf.words(each) for each in ("bad.txt", "noir.safetensors", "../x.txt", "nobody.txt")] == [""] * 4
+
+
 def test_a_free_name_is_offered(shelf: Shelf) -> None:
     assert shelf.free_name(Arrival("noir", "", ".safetensors")) == "noir-2"
     assert shelf.free_name(Arrival("people/emma", "gemma", ".safetensors")) == "people/emma"

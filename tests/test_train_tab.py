@@ -275,7 +275,9 @@ def test_what_is_missing_is_told_beside_it(
     for act in (training.start, *([training.estimate] if words != "already" else [])):
         told = answer(act, style(text, **change), "started")
         assert words in line(told, where)
-        assert [name for name in LINES if told.get(name, {}).get("value")] == [where]
+        shown = {name for name in LINES if told.get(name, {}).get("value")}
+        assert shown == {where, "started"}, "also where one has pressed, far below"
+        assert words in line(told, "started")
         assert line(told, "estimated") == "", "nobody waits any longer"
     assert not said(trains, "start")
 
@@ -314,6 +316,20 @@ def test_what_a_file_was_made_from_can_be_learnt_on(training: Training, trains: 
     assert "neither" in line(answer(training.learn_on, Asked(original="x"), "tuned"), "tuned")
     host.forbids = "a guest"
     assert "a guest" in line(answer(training.learn_on, Asked(original="x"), "tuned"), "tuned")
+
+
+def test_a_text_that_the_model_does_not_know_is_said_above_all_else(training: Training, trains: Any) -> None:
+    board = fake.board_in("done")
+    trains.put(board)
+    assert "hardly knows" not in line(training.poll(Asked()), "others")
+    trains.put(replace(board, report={**board.report, "foreign": "It hardly knows such text: <b>"}))
+    shown = line(training.poll(Asked()), "others")
+    assert "It hardly knows such text: &lt;b&gt;" in shown and shown.index("hardly knows") < shown.index("sp-bars")
+
+
+def test_forgetting_asks_first_and_says_what_stays(training: Training, trains: Any) -> None:
+    trains.put(fake.board_in("done"))
+    assert 'data-sure="The prompt stays. Forget this report?"' in line(training.poll(Asked()), "others")
 
 
 @pytest.mark.parametrize("why", ["forbids", "reason"])

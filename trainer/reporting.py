@@ -50,6 +50,14 @@ def page(report: Report, facts: dict[str, str], files: Sequence[str] = ()) -> st
     return "\n".join(lines).rstrip() + "\n"
 
 
+LOST = 3.0
+"""Bits per byte: what a model knows takes about 1, another language of its alphabet 2, and letters at random 4 to 5."""
+FOREIGN = (
+    "The model hardly knows such text: without the soft prompt it guesses nearly every word. Expect a flavour, and no "
+    "sentences; a larger model, or one that was made for such text, serves better."
+)
+
+
 def record(report: Report) -> dict[str, Any]:
     """For programs; numbers that are no numbers are null, since JSON has none."""
     shares = {each.name: each.recall for each in report.lines}
@@ -60,6 +68,7 @@ def record(report: Report) -> dict[str, Any]:
         "recall": shares[report.lines[-1].name],
         **asdict(report),
         "verdict": verdict(report),
+        "foreign": FOREIGN if foreign(report) else "",
     }
     cleaned: dict[str, Any] = plain(facts)
     return cleaned
@@ -90,7 +99,15 @@ def verdict(report: Report) -> list[str]:
         sentences.append(_beside(min(compared, key=lambda each: each.nats), last))
     if last.recall is not None:
         sentences.append(_recalled(report))
+    if foreign(report):
+        sentences.insert(1, FOREIGN)
     return [*sentences, _cost(report.unrelated)]
+
+
+def foreign(report: Report) -> bool:
+    """Whether the model, without the prompt, knows next to nothing of such text."""
+    bits = report.lines[0].bits
+    return report.method == "finetune" and bits is not None and bits > LOST
 
 
 def _cost(nats: float) -> str:

@@ -26,6 +26,7 @@ FACTS_HELP = (
 ORIGINAL = (
     "A GGUF file is learnt on as it is. Its original, a folder or a name on the Hugging Face hub, is learnt on better."
 )
+BEGAN = "() => { window.softPrompts?.train?.began(); return []; }"
 READING, WORKING, STARTING = "Reading …", "Waiting for the model, then trying a few steps …", "Starting …"
 VALUES = (*(f"set-{setting.key}" for setting in SETTINGS), "set-from")
 FORM = ("kind", "files", "pairs", "name", "suggested", "tokens", "replace", "consent", *VALUES)
@@ -211,7 +212,8 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
     wiring.script(rung.success, "(bell) => { window.softPrompts?.train?.rung(bell); return []; }", [parts["bell"]])
     drawn = on(parts["bell"].change, training.poll, "acted", ["seen"], DRAWN, trigger_mode="always_last")
     wiring.script(drawn.success, "() => { window.softPrompts?.train?.answered(); return []; }")
-    on(parts["act"].change, training.act, "acted", ["seen", "act"], [*DRAWN, *LINES], trigger_mode="multiple")
+    acted = on(parts["act"].change, training.act, "acted", ["seen", "act"], [*DRAWN, *LINES], trigger_mode="multiple")
+    wiring.script(acted.success, BEGAN)
 
     sources = ["kind", "files", "pairs", "name", "suggested"]
     reads = ["understood", "estimated", "pairs", "name", "suggested", *LINES]
@@ -235,7 +237,7 @@ def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
     everything = [*DRAWN, *LINES, *SHOWN, *FORM]
     started = on(parts["start"].click, training.start, "started", ["seen", *FORM], everything, queue=True)
     table(started)
-    wiring.script(started.success, "() => { window.softPrompts?.train?.began(); return []; }")
+    wiring.script(started.success, BEGAN)
 
 
 def _asked(sent: dict[str, Any]) -> Asked:

@@ -234,11 +234,12 @@ def answer(act: Callable[[Asked], Changes], asked: Asked, line: str) -> Changes:
     try:
         return act(asked)
     except Beside as problem:
-        where, shown = problem.line, problem.shown
+        where, shown, words = problem.line, problem.shown, str(problem)
     except Taken:
-        where, shown = "named", NameTaken(asked.name.strip()).shown
+        taken = NameTaken(asked.name.strip())
+        where, shown, words = taken.line, taken.shown, str(taken)
     except SoftPromptError as problem:
-        where, shown = line, said(str(problem), "bad")
+        where, shown, words = line, said(str(problem), "bad"), str(problem)
     except Exception as fault:
         log.exception("the training section's %s failed", act.__name__)
         words = f"That failed ({type(fault).__name__}: {fault}). It is a fault of soft prompts, please report it."
@@ -247,8 +248,10 @@ def answer(act: Callable[[Asked], Changes], asked: Asked, line: str) -> Changes:
     waited: Changes = {"read": {"understood": {"value": ""}}, "started": {**_silent(), "estimated": {"value": ""}}}.get(
         line, {}
     )
+    # Who pressed a button looks there, and what it is about may be out of sight.
+    also: Changes = {"started": {"value": said(words, "bad")}} if line == "started" else {}
     # What was drawn may be in the middle of something: the next poll draws all of it.
-    return {**waited, where: {"value": shown}, "seen": {"value": ""}}
+    return {**waited, **also, where: {"value": shown}, "seen": {"value": ""}}
 
 
 def _silent(*lines: str) -> Changes:

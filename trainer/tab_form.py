@@ -45,7 +45,8 @@ def about(kind: str) -> str:
 def understood(found: Understood) -> str:
     """What files were taken for: in a line, as they begin, and what was passed over."""
     begin = "".join(f"<blockquote>{words(_short(each, 320))}</blockquote>" for each in found.excerpts[:3])
-    notes = "".join(f"<li>{words(each)}</li>" for each in found.notes)
+    # What could be typed in a terminal is no way for a page.
+    notes = "".join(f"<li>{words(each.partition('; `')[0])}</li>" for each in found.notes)
     listed = f'<ul class="sp-notes">{notes}</ul>' if notes else ""
     return f'<div class="sp-understood">{said(f"Understood: {found.words}")}{begin}{listed}</div>'
 

@@ -258,7 +258,8 @@ def _button(act: str, board: Board) -> str:
     main = " sp-btn-main" if act in ("insert", "go_on", "retry") else ""
     tag = f' data-tag="{words(str(tag_for(board.plan.name)))}"' if act == "insert" else ""
     # What is interrupted and forgotten is gone.
-    sure = ' data-sure="Forget it for good?"' if act == "forget" and board.state in RESUMABLE else ""
+    question = "Forget it for good?" if board.state in RESUMABLE else "The prompt stays. Forget this report?"
+    sure = f' data-sure="{question}"' if act == "forget" else ""
     deed = f' data-act="{CALLS.get(act, act)}" data-run="{key(board)}"{tag}{sure}'
     return f'<button type="button" class="sp-btn{main}"{deed}>{LABELS[act]}</button>'
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..panel.markup import said as line
 from ..panel.markup import words
 
 COSTS = ((0.05, "hardly changes it"), (0.3, "colours it"), (math.inf, "takes it over"))
@@ -28,7 +29,9 @@ def report(found: dict[str, Any]) -> str:
     """Bars, facts, the cost elsewhere, and all of it in sentences."""
     if not found:
         return ""
-    return "".join((_bars(found), _facts(found), _cost(number(found.get("unrelated"))), _sentences(found)))
+    foreign = found.get("foreign")
+    lost = line(foreign, "fair") if isinstance(foreign, str) and foreign else ""
+    return "".join((lost, _bars(found), _facts(found), _cost(number(found.get("unrelated"))), _sentences(found)))
 
 
 def number(value: Any) -> float | None:

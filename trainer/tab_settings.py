@@ -37,8 +37,8 @@ KINDS: dict[str, Kind] = {
     FACTS: Kind(
         "Facts about a world or character",
         "It learns what is to be said where something comes up.",
-        "Type the facts below, or give a JSON file of calls and responses. What is said of one thing "
-        "in several ways is learnt best.",
+        "Type the facts below, or give a file: a character card, a lorebook, or calls and responses in JSON. What is "
+        "said of one thing in several ways is learnt best.",
         (("12 · a few facts", "12"), ("24 · usual", "24"), ("48 · many facts", "48")),
         "24",
     ),

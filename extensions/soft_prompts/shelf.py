@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from .arrival import Arrival, Carriers, look
 from .container import metadata_of, with_metadata
 from .entry import LONGEST_VALUE, Entry
-from .errors import InvalidFile, InvalidPrompt
+from .errors import InvalidFile, InvalidPrompt, SoftPromptError
 from .folder import TRAINING, signature
 from .formats import load_any, load_bytes, native, read
 from .library import Library
@@ -40,6 +40,15 @@ class Shelf:
     def path(self, file: str) -> Path:
         """Where a file of the list lies, for a download; raises InvalidFile for any other file."""
         return self._entry(file).path
+
+    def words(self, file: str) -> str:
+        """What a text says; empty for what is trained, and for what cannot be read."""
+        if not file.lower().endswith(".txt"):
+            return ""
+        try:
+            return str(getattr(load_any(self._entry(file).path, "text"), "text", ""))
+        except SoftPromptError:
+            return ""
 
     def rename(self, file: str, name: str) -> str:
         """Under another name, which may have a folder ("dark/noir"); variant and ending stay. Gives the new file."""

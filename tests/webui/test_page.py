@@ -41,7 +41,14 @@ class Page:
         self.driver = driver
 
     def shown(self, selector: str) -> list[Any]:
-        return [each for each in self.driver.find_elements("css selector", selector) if each.is_displayed()]
+        # In one script, as below.
+        code = "return [...document.querySelectorAll(arguments[0])].filter((each) => each.offsetParent)"
+        return list(self.driver.execute_script(code, selector))
+
+    def choose(self) -> None:
+        """The first row of the list."""
+        code = "const row = document.querySelector('.sp-row'); row?.click(); return Boolean(row)"
+        assert until(lambda: self.driver.execute_script(code)), "the list is empty"
 
     def click(self, selector: str, words: str) -> None:
         # In one script: the page renders anew at any moment, and what was found a moment ago may be gone.
@@ -97,7 +104,7 @@ def page(driver: Any, start: Callable[..., Any], stocked: Path) -> Iterator[Page
     with start(interface=True) as server:
         driver.get(f"http://127.0.0.1:{server.page}/?__theme=light")
         page = Page(driver)
-        assert until(lambda: "Soft prompts" in page.text(), 60), "the tab is not there"
+        assert until(lambda: "Soft prompts" in page.text(), 120), "the tab is not there"
         yield page
 
 
@@ -105,7 +112,7 @@ def test_a_tag_goes_where_the_cursor_was_and_into_the_story(page: Page) -> None:
     box = page.type("Once upon a time there was a miller")
     page.tab("Soft prompts")
     assert until(lambda: "Tags work. 1 soft prompt is ready" in page.text())
-    page.driver.execute_script("arguments[0].click()", until(lambda: page.shown(".sp-row"))[0])
+    page.choose()
     assert until(lambda: "made for this model" in page.text())
     page.press("Insert")
     assert until(lambda: box.get_attribute("value").endswith("a miller<<sp:lamp>>"))
@@ -148,7 +155,7 @@ def test_the_context_of_the_page_is_the_one_that_counts(page: Page, stocked: Pat
 
 def test_the_counter_shows_pins_too(page: Page) -> None:
     page.tab("Soft prompts")
-    page.driver.execute_script("arguments[0].click()", until(lambda: page.shown(".sp-row"))[0])
+    page.choose()
     page.press("Pin")
     assert until(lambda: "pinned everywhere" in page.text())
     box = page.type("It was lat")

@@ -1,6 +1,6 @@
 // Training: which start is chosen, the buttons of runs, the table of facts, and news.
 ;(() => {
-  const { PANEL, part, insert, reveal } = window.softPrompts;
+  const { PANEL, part, insert, reveal, often } = window.softPrompts;
   if (window.softPrompts.train) return;
   const PAGE = "#sp-train-page";
   const AT_ONCE = 100; // rows of the table; more are shown on demand, and all are kept
@@ -151,8 +151,7 @@
     waits = Date.now();
     part("#sp-train-poll")?.click();
   };
-  setInterval(tick, 1000);
-  tick();
+  often(tick, 1000, () => part("#sp-train-progress .sp-live"));
 
   window.softPrompts.train = {
     // Of a new word, what is to be drawn is on its way.

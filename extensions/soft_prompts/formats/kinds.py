@@ -6,7 +6,7 @@ ENOUGH = 64
 """Bytes of a file's beginning that tell."""
 
 _GET_IT = "copy or download the soft prompt itself"
-_PICTURE = f"it is a picture under another name: {_GET_IT}"
+_PICTURE = f"it is a picture: {_GET_IT}"
 _PICKLE = "it is a pickle of Python, which can run programs and is not read: save the tensor with torch.save"
 _PAGE = "it is a web page that was saved in the place of the file: open that page, and download the file itself"
 _BEGINNINGS = (

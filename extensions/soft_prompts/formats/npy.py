@@ -73,7 +73,7 @@ def header(head: bytes) -> Header:
 def write(prompt: SoftPrompt) -> bytes:
     """The vectors as float32; the format has no place for anything else."""
     file = io.BytesIO()
-    np.lib.format.write_array(file, prompt.vectors, (1, 0), allow_pickle=False)
+    np.save(file, prompt.vectors, allow_pickle=False)
     return file.getvalue()
 
 

@@ -182,7 +182,7 @@ class Panel:
         places = [each.key for each in scopes if any(pin.name == row.name for pin in pins[each.key])]
         return {
             **choice,
-            "detail": {"value": markup.details(row)},
+            "detail": {"value": markup.details(row, self.host.shelf.words(row.file))},
             "pin": {"interactive": row.verdict not in markup.INERT},
             "unpin": {"interactive": scope in places},
         }

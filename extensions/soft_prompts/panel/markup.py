@@ -45,6 +45,8 @@ METHODS = {"text": "a text, untrained", "finetune": "training on texts", "distil
 """How it was made, in words."""
 AILING = ("unreadable", "missing", "long")
 """Verdicts about which the writer can do something."""
+LONGEST_TEXT = 600
+"""Characters of a text or a sample that are shown."""
 MOST_NAMED = 5
 """Files of other kinds that are named; of more, their number is enough."""
 FIND_FROM = 12
@@ -115,12 +117,13 @@ def library(rows: Sequence[Row], folder: str, find: str = "", order: str = "name
     return f'<ul class="sp-rows{many}{parted}">{items}</ul>'
 
 
-def details(row: Row) -> str:
-    """The chosen row in full."""
+def details(row: Row, text: str = "") -> str:
+    """The chosen row in full. text: what it says, if it is one."""
     lines = [f"<p>{words(each)}</p>" for each in (row.description, row.reason) if each]
     kinds = [name for name, so in (("inert", row.verdict in INERT), ("gone", not row.file)) if so]
     native = _yes(row.file.lower().endswith(".safetensors"))
-    facts = "".join(f"<div><dt>{name}</dt><dd>{words(value)}</dd></div>" for name, value in _facts(row) if value)
+    told = [*_facts(row), ("Its words", text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …")]
+    facts = "".join(f"<div><dt>{name}</dt><dd>{words(value)}</dd></div>" for name, value in told if value)
     return (
         f'<div class="{" ".join(["sp-chosen", *(f"sp-{each}" for each in kinds)])}" data-key="{key(row)}" '
         f'data-pinned="{_yes(bool(row.pinned))}" data-native="{native}">'
@@ -244,7 +247,7 @@ def _others(names: Sequence[str]) -> str:
 def _empty(folder: str) -> str:
     return (
         '<div class="sp-empty"><p><b>No soft prompts yet.</b> Three ways to begin:</p><ol>'
-        "<li>Drop a file (<code>.safetensors</code>, or a <code>.txt</code>) on this page, or put it into "
+        "<li>Drop a file (<code>.safetensors</code>, or a <code>.txt</code>) on this list, or put it into "
         f"<code>{words(folder)}</code> yourself: it appears here.</li>"
         "<li>Or make one from a sentence, below.</li><li>Or train one on texts of your own: “Train”, above.</li></ol>"
         "<p>Then write its tag, for instance <code>&lt;&lt;sp:noir&gt;&gt;</code>, anywhere in your text.</p></div>"

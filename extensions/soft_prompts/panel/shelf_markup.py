@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from ..arrival import NOT_INSIDE, UNLICENSED, Arrival
 from ..hosts.protocol import Verdict
 from ..trash import Discarded
-from .markup import VERDICTS, said, words
+from .markup import LONGEST_TEXT, VERDICTS, said, words
 
 MOST_VECTORS = 200
 """Vectors of which the nearest word is shown."""
 MOST_DISCARDED = 20
 """Files of the trash that are listed, the latest."""
-LONGEST_TEXT = 600
-"""Characters of a text or a sample that are shown."""
 WAITING = "Waiting for the model …"
 
 
@@ -30,7 +28,7 @@ def offer(found: Arrival, taken: str = "", fit: tuple[Verdict, str] | None = Non
     fit: of what was trained, whether it would fit the loaded model, and the reason.
     """
     if found.problem:
-        head = f"<p><b>{words(found.name)}</b> cannot be kept: {words(found.problem)}.</p>"
+        head = f"<p><b>{words(found.name)}</b> cannot be kept: {words(found.problem.rstrip('?'))}.</p>"
         return f'<div class="sp-offered sp-refused" role="alert">{head}</div>'
     said_of = found.metadata
     kind = f"{found.tokens:,} tokens, {found.width:,} wide" if found.tokens else "a text, its own words on any model"
@@ -53,7 +51,7 @@ def offer(found: Arrival, taken: str = "", fit: tuple[Verdict, str] | None = Non
         f"{_more(found.more)} in {found.source}: you are asked about it next." if found.more else "",
     ]
     also = "".join(f'<p class="sp-small">{words(each)}</p>' for each in notes if each)
-    title = "<p><b>Keep this file?</b> Nothing is in the library yet.</p>"
+    title = "<p><b>Keep this file?</b> It is not in the library yet.</p>"
     return f'<div class="sp-offered" role="status">{title}<dl class="sp-facts">{rows}</dl>{also}</div>'
 
 

@@ -21,7 +21,8 @@ def nearest(model: GgufModel, vectors: NDArray[np.float32]) -> list[int]:
     if vectors.shape[1] != model.width:
         raise Misfit(f"the prompt is {vectors.shape[1]} wide, but this model embeds tokens {model.width} wide")
     wanted, rows = _pointing(vectors), min(model.rows, len(model.tokens))
-    best, ids = np.full(len(wanted), -np.inf, np.float32), np.zeros(len(wanted), np.int64)
+    best: NDArray[np.float32] = np.full(len(wanted), -np.inf, np.float32)
+    ids: NDArray[np.int64] = np.zeros(len(wanted), np.int64)
     for start in range(0, rows, CHUNK):
         cosines = wanted @ _pointing(model.table_rows(range(start, min(start + CHUNK, rows)))).T
         places = cosines.argmax(axis=1)

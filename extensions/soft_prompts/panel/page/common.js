@@ -55,6 +55,21 @@
   // What an answer has just drawn, perhaps out of sight.
   const reveal = (what) => setTimeout(() => part(what)?.scrollIntoView({ block: "nearest" }), 100);
 
+  // ---- news, for which a page that nobody has touched for a while asks less often: each answer costs it some work
+
+  const RECENT = 30000, SELDOM = 4;
+  let touched = Date.now();
+  for (const each of ["pointerdown", "keydown", "focusin"]) {
+    document.addEventListener(each, () => { touched = Date.now(); }, true);
+  }
+  const often = (tick, every, lively = () => false) => {
+    let count = 0;
+    setInterval(() => {
+      if (Date.now() - touched < RECENT || count++ % SELDOM === 0 || lively()) tick();
+    }, every);
+    tick();
+  };
+
   // ---- the clipboard, which exists only over https and on this machine
 
   const copyOldWay = (text) => {
@@ -79,5 +94,5 @@
     }
   };
 
-  window.softPrompts = { PANEL, part, field, isText, nameOf, note, insert, reveal, copy };
+  window.softPrompts = { PANEL, part, field, isText, nameOf, note, insert, reveal, copy, often };
 })();

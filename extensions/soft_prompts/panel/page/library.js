@@ -1,6 +1,6 @@
 // The library: the chosen row, the tag at another strength, and news.
 ;(() => {
-  const { PANEL, part, note, reveal, copy } = window.softPrompts;
+  const { PANEL, part, note, reveal, copy, often } = window.softPrompts;
   if (window.softPrompts.tag) return;
 
   // ---- the tag with another strength; the same spelling as Tag.__str__
@@ -68,8 +68,7 @@
     asked = Date.now();
     part("#sp-poll")?.click();
   };
-  setInterval(tick, 1000);
-  tick();
+  often(tick, 1000);
 
   Object.assign(window.softPrompts, {
     tag,

@@ -1,6 +1,6 @@
 // Trying: what a word owes to its prompt, for pointer and keys; copying a column; and news of the library.
 ;(() => {
-  const { PANEL, part, note, insert, copy } = window.softPrompts;
+  const { PANEL, part, note, insert, copy, often } = window.softPrompts;
   if (window.softPrompts.colours) return;
   const PAGE = `${PANEL} #sp-try-page`;
   const NOTE = "#sp-try-note";
@@ -80,9 +80,7 @@
       side.classList.toggle("sp-nothing", (side.querySelector("input")?.value ?? "").startsWith("("));
     }
   };
-  setInterval(() => { sides(); tick(); }, 1500);
-  setTimeout(sides);
-  tick();
+  often(() => { setTimeout(sides); tick(); }, 1500);
 
   Object.assign(window.softPrompts, {
     // Of a new word, what is to be drawn is on its way.
