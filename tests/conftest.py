@@ -192,6 +192,10 @@ def stories260k() -> tuple[Any, Any]:
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--window-size=1280,1000",
+    # What gradio's page asks for elsewhere is not there at once, and not after a while in which nothing is drawn.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    # Pages that were left keep gradio's line to the server, of which a browser has six; with these the next one waits.
+    "--disable-features=BackForwardCache",
 )  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 

@@ -198,7 +198,7 @@ def test_a_long_line_at_the_windows_foot_stands_above_the_box(page: Page) -> Non
 def test_a_box_as_high_as_the_window_makes_room_for_its_line(page: Page) -> None:
     """As the webui's notebook: else the page would scroll for the line, and what stands below be out of sight."""
     page.js(
-        "for (const each of ['#stage', '#character-context', '#title', '.column:has(> #soft-prompts)'])"
+        "for (const each of ['#stage', '#character-context', '#title', '#soft-prompts'])"
         " document.querySelector(each).style.display = 'none';"
         "const look = document.createElement('style'); document.body.append(look); const high = (height) => {"
         " look.textContent = `#textbox-notebook textarea { height: ${height}px !important; }`; };"
