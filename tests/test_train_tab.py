@@ -668,6 +668,8 @@ def test_paths_of_what_gradio_hands_over() -> None:
 # ---- gradio builds it
 
 
+# The host's gradio 4.37 builds its server the old way of FastAPI, which says so.
+@pytest.mark.filterwarnings(r"ignore:\s+on_event is deprecated:DeprecationWarning")
 def test_gradio_builds_it(trains: Any, host: Any) -> None:
     reason = "gradio is not installed: the host pins a build of its own"
     with hosts.gradio_without_warnings(lambda: pytest.importorskip("gradio", reason=reason)):
