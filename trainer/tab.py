@@ -24,7 +24,7 @@ FACTS_HELP = (
     "whether it has understood."
 )
 ORIGINAL = (
-    "A GGUF file is learnt on as it is. Its original, a folder or a name on the Hugging Face hub, is learnt on better."
+    "A GGUF file is learnt on as it is, or on what it was made from: a folder, or a name on the Hugging Face hub."
 )
 BEGAN = "() => { window.softPrompts?.train?.began(); return []; }"
 READING, WORKING, STARTING = "Reading …", "Waiting for the model, then trying a few steps …", "Starting …"

@@ -6,20 +6,20 @@ DOCS_PICTURES=docs/images keeps them; else they are made, and thrown away.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
-from importlib import util
 from io import BytesIO
 from pathlib import Path
 from random import Random
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from soft_prompts import app, cli
 from soft_prompts.demo import noir
+
+from .. import browser_page as browser
+from .. import panel_host as fake
 
 # gradio's server runs in threads of this process: what it says of its own dependencies is not ours.
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -31,17 +31,6 @@ STEPS = 120
 BEGUN = "The door opened and"
 
 
-def _load(name: str) -> ModuleType:
-    """A neighbour by its path: the tests are no package, and nothing of the checkout may be on sys.path."""
-    spec = util.spec_from_file_location(name, Path(__file__).resolve().parent.parent / f"{name}.py")
-    assert spec and spec.loader
-    module = util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fake, browser = _load("panel_host"), _load("browser_page")
 until = browser.until
 
 
