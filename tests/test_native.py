@@ -208,7 +208,7 @@ def test_other_kinds_are_named(tmp_path: Path) -> None:
 
 
 KINDS = {
-    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is a picture under another name: copy or download"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is a picture: copy or download"),
     "a photograph": (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "it is a picture"),
     "another picture": (b"RIFF\x24\0\0\0WEBPVP8 ", "it is a picture"),
     "a page": (b"\n<!DOCTYPE HTML>\n<html>", "it is a web page .* download the file itself"),
