@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from selenium.common.exceptions import StaleElementReferenceException
+
 Found = TypeVar("Found")
 WIDTHS = (375, 1024, 1920)
 THEMES = ("light", "dark")
@@ -16,11 +18,17 @@ TABS = "[...document.querySelectorAll('#sp-tabs [role=tab]')]"
 
 
 def until(ask: Callable[[], Found], seconds: float = 30) -> Found:
-    """The first true answer; the last one where none came."""
+    """The first true answer; the last one where none came. What was drawn anew while it was asked is asked again."""
     end = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < end:
+    while True:
+        late = time.monotonic() >= end
+        try:
+            if (answer := ask()) or late:
+                return answer
+        except StaleElementReferenceException:
+            if late:
+                raise
         time.sleep(0.05)
-    return answer
 
 
 @contextmanager

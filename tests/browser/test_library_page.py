@@ -449,10 +449,16 @@ def many(folder: Path, count: int = 30) -> None:
 
 def pick(page: Page, block: str, words: str) -> None:
     """Of a drop-down, as a keyboard does it."""
-    page.click(f"{block} input")
     code = """const all = [...document.querySelectorAll("ul[role=listbox] li")];
         return all.find((each) => each.innerText.includes(arguments[0]))"""
-    found = until(lambda: page.js(code, words))
+
+    def offered() -> Any:
+        # gradio 4 goes on showing what there was to choose when the list was opened.
+        page.js("document.activeElement.blur()")
+        page.click(f"{block} input")
+        return until(lambda: page.js(code, words), seconds=3)
+
+    found = until(offered)
     assert found, f"{block} has no {words}"
     page.js("arguments[0].dispatchEvent(new MouseEvent('mousedown', {bubbles: true}))", found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -19,20 +20,32 @@ from .generation import SafeGeneration, neutral_id
 from .injection import Injection
 from .selftest import check
 from .tokenizer import TaggedTokenizer
-from .view import Codec, ModelView, codec_of, origin_of, text_embedding, unwrap
+from .view import Codec, ModelView, called, codec_of, origin_of, text_embedding, unwrap
 
+_log = logging.getLogger(__name__)
 _FOR_PROGRAMS = "An f-string keeps only a prompt's name: write prompt + text, or attach(..., prompts=[prompt])."
 _FOR_BOTH = ("revision", "subfolder", "cache_dir", "token", "local_files_only", "trust_remote_code")
 
 
 class Attachment:
-    """What `attach` returns: a context, or an object to `close()`. model and tokenizer are the ones given."""
+    """What `attach` returns: a context, or an object to `close()`. model and tokenizer are the ones given.
+
+    remark: what to know of soft prompts on this model, mostly nothing.
+    """
 
     def __init__(
-        self, model: Any, tokenizer: Any, view: ModelView, resolver: Resolver, injection: Injection, undo: ExitStack
+        self,
+        model: Any,
+        tokenizer: Any,
+        view: ModelView,
+        resolver: Resolver,
+        injection: Injection,
+        undo: ExitStack,
+        remark: str = "",
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.remark = remark
         self.view = view
         self.slots = injection.slots
         self.reading = injection.reading
@@ -100,10 +113,11 @@ def attach(
     with ExitStack() as undo:
         _install(undo, injection.install, injection.remove)
         _install(undo, generation.install, generation.remove)
-        if self_test:
-            check(base, view, injection)
+        remark = check(base, view, injection) if self_test else ""
+        if remark:
+            _log.warning("%s: %s", called(base), remark)
         _install(undo, tagged.install, tagged.remove)
-        return Attachment(model, tokenizer, view, resolver, injection, undo.pop_all())
+        return Attachment(model, tokenizer, view, resolver, injection, undo.pop_all(), remark)
     raise AssertionError("an ExitStack without a suppressing exit returns or raises")
 
 

@@ -42,7 +42,7 @@ class Injection:
     def __init__(self, base: torch.nn.Module, slots: Slots) -> None:
         self.slots = slots
         self._base = base
-        self._shadow = shadow_id(base)
+        self.shadow = shadow_id(base)
         self._local = threading.local()
         self._place = _position_of_ids(base)
         self._lock = threading.Lock()
@@ -127,7 +127,7 @@ class Injection:
             self._local.pending = _NOTHING if looked else None
             return None if reading is None else (args, kwargs)
         self._local.pending = pending
-        shadows = ids.masked_fill(pending.mask, self._shadow)
+        shadows = ids.masked_fill(pending.mask, self.shadow)
         if isinstance(labels := kwargs.get("labels"), torch.Tensor):
             # A soft vector is nothing that a model could have written: -100 takes it out of the loss.
             kwargs = {**kwargs, "labels": labels.masked_fill(labels >= FIRST_ID, -100)}
@@ -155,7 +155,7 @@ class Injection:
         self._local.pending = self._locate(args[0])
         if self._local.pending is None:
             return None
-        return (args[0].masked_fill(self._local.pending.mask, self._shadow), *args[1:])
+        return (args[0].masked_fill(self._local.pending.mask, self.shadow), *args[1:])
 
     @torch.compiler.disable
     def _after_embedding(self, module: torch.nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor | None:
@@ -185,13 +185,14 @@ class Injection:
 def shadow_id(base: Any) -> int:
     """The vocabulary id that layers see in place of a placeholder.
 
-    Models with embeddings of their own in every layer read pad as "nothing here"; others derive positions from pad.
+    Models with embeddings of their own in every layer read pad as "nothing here"; others derive positions from pad,
+    and some take 0 for it whatever their settings say.
     """
     config = base.config.get_text_config()
     pad = getattr(config, "pad_token_id", None)
     if getattr(config, "hidden_size_per_layer_input", None) and pad is not None:
         return int(pad)
-    return 1 if pad == 0 else 0
+    return 2 if pad == 1 else 1
 
 
 def _position_of_ids(base: Any) -> int:

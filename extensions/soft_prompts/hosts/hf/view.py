@@ -61,7 +61,7 @@ def text_embedding(base: Any) -> torch.nn.Module:
         embedding = base.get_input_embeddings()
     except (AttributeError, NotImplementedError):
         embedding = None
-    if not isinstance(embedding, torch.nn.Module):
+    if not isinstance(embedding, torch.nn.Module) or isinstance(embedding, torch.nn.ModuleList):
         raise UnsupportedModel(f"soft prompts are not supported for {kind}: it has no single embedding of token ids")
     return embedding
 

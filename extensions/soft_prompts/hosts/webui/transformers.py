@@ -38,11 +38,11 @@ class Served:
         self.tokenizer = tokenizer
         self.base = unwrap(model)
         self.kind = called(self.base)
-        self.tested = "passed its self-test"
         self.verdicts: dict[Any, Any] = {}
         """What a list says of its files, for as long as this model is loaded."""
         # A tag that means nothing is left out here; what is said about it is said once a request, not at each count.
         self._attached: Attachment = attach(model, tokenizer, library, unresolved=lambda tag, problem: None)
+        self.tested = self._attached.remark or "passed its self-test"
         self.reading = self._attached.reading
         self._wrapped = [
             Wrapped(self.base, "generate", _within).install(),
