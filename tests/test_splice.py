@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -102,3 +103,28 @@ def test_truncation_keeps_a_tag_whole_or_not_at_all(side: str, limit: int, ids: 
     assert cut.ids == ids
     assert len(cut.ids) <= limit
     assert cut.spans == spans
+
+
+def test_the_word_before_a_tag_is_its_anchor() -> None:
+    """Of a tokenizer that marks how words go on, and writes nothing of spaces."""
+    pieces = re.compile(r"\w+|[^\w\s]")
+    ids: dict[str, int] = {}
+
+    def encode(text: str, specials: bool) -> list[int]:
+        found: list[int] = []
+        for match in pieces.finditer(text):
+            word = match.group()
+            halves = [word[:3], "##" + word[3:]] if len(word) > 3 else [word]
+            found += [ids.setdefault(each, len(ids) + 10) for each in halves]
+        return [1, *found, 2] if specials else found
+
+    def words(text: str) -> list[str]:
+        spliced = Seams(encode).splice(parse(text), lambda tag: MARK).ids
+        names = {number: word for word, number in ids.items()}
+        return [names.get(each, "*") for each in spliced if each > 2]
+
+    assert words("the <<sp:x>>sea") == ["the", "*", "*", "sea"]
+    assert words("the (<<sp:x>>sea") == ["the", "(", "*", "*", "sea"]
+    assert words("the<<sp:x>>sea") == ["the", "*", "*", "##sea"]
+    assert words(" \n<<sp:x>>sea") == ["*", "*", "sea"]
+    assert words("<<sp:x>>, sea")[2:] == [",", "sea"]

@@ -5,15 +5,18 @@ in the whole text. Tokenizers differ at such borders; each is probed once, and t
 
 - *sentinel*: every tag becomes one special token of a copy of the tokenizer, and the whole text is encoded once;
 - *anchor*: where a tokenizer treats the text after a special token as a new beginning, each segment after a tag is the
-  tail of `encode(anchor + segment)`.
+  tail of `encode(anchor + segment)`. The best anchor is the word before the tag, with the space behind it, of which some
+  tokenizers write nothing.
 
 Texts and ids only; the tokenizer itself stays in the host.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .errors import UnsupportedModel
 from .tags import Piece, Tag
@@ -22,6 +25,9 @@ Encode = Callable[[str, bool], list[int]]
 """`encode(text, add_special_tokens)` of the copy that knows the sentinel."""
 
 ANCHORS = ("x", ")", "。", "\n", "0", '"')
+_LAST_WORD = re.compile(r"\S*\s*\Z")
+_FAR = 64
+"""Characters before a tag among which its anchor is looked for."""
 _PROBES = (",", ".", ")", "text", " text")
 
 
@@ -97,7 +103,10 @@ class Seams:
                 texts.append("")
             else:
                 texts[-1] += piece
-        segments = [self._encode(texts[0], False) if texts[0] else [], *map(self._after_anchor, texts[1:])]
+        segments = [
+            self._encode(texts[0], False) if texts[0] else [],
+            *(self._after_anchor(text, before) for before, text in pairwise(texts)),
+        ]
         if specials:
             segments[0] = self.head + segments[0]
             segments[-1] = segments[-1] + self.tail
@@ -107,15 +116,21 @@ class Seams:
         ids = self._encode("x" + self._sentinel + text, False)
         return ids[ids.index(self._sentinel_id) + 1 :]
 
-    def _after_anchor(self, text: str) -> list[int]:
+    def _after_anchor(self, text: str, before: str = "") -> list[int]:
         if not text:
             return []
-        for anchor in ANCHORS:
+        for anchor in (*_own_anchor(before), *ANCHORS):
             alone, whole = self._encode(anchor, False), self._encode(anchor + text, False)
             if alone and whole[: len(alone)] == alone:
                 return whole[len(alone) :]
         # Every anchor melts into the text's beginning; the sentinel at least never does.
         return self._after_sentinel(text) if self._sentinel else self._encode(text, False)
+
+
+def _own_anchor(before: str) -> list[str]:
+    """The last word of what stands before a tag, and the space behind it; one of ours where there is space only."""
+    found = _LAST_WORD.findall(before[-_FAR:])[0] if before else ""
+    return [ANCHORS[0] + found if found.isspace() else found] if found else []
 
 
 def _specials(encode: Encode) -> tuple[list[int], list[int]]:
