@@ -5,8 +5,8 @@ in the whole text. Tokenizers differ at such borders; each is probed once, and t
 
 - *sentinel*: every tag becomes one special token of a copy of the tokenizer, and the whole text is encoded once;
 - *anchor*: where a tokenizer treats the text after a special token as a new beginning, each segment after a tag is the
-  tail of `encode(anchor + segment)`. The best anchor is the word before the tag, with the space behind it, of which some
-  tokenizers write nothing.
+  tail of `encode(anchor + segment)`. The best anchor is the word before the tag, with the space behind it, for which
+  some tokenizers write nothing.
 
 Texts and ids only; the tokenizer itself stays in the host.
 """
