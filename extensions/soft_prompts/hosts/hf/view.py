@@ -84,6 +84,10 @@ class ModelView:
     def __init__(self, base: Any, codec: Codec) -> None:
         self._base = base
         self._codec = codec
+        if hasattr(base, "unshard"):
+            # FSDP2 takes whichever part runs first for its root, and the embedding must not be that.
+            with torch.no_grad():
+                base(input_ids=torch.zeros(1, 1, dtype=torch.long), use_cache=False)
         self.rows = self._count_rows()
         self.width = int(self.embed([0]).shape[1])
 
