@@ -82,6 +82,10 @@ class Injection:
             self._base.register_forward_pre_hook(self._before_model, with_kwargs=True, prepend=True),
             self._base.register_forward_hook(self._after_model, always_call=True),
         ]
+        inner = getattr(self._base, "base_model", self._base)
+        if inner is not self._base:
+            # PEFT before 0.19 calls the model's `forward` by itself, past all hooks of the whole.
+            self._model_hooks.append(inner.register_forward_pre_hook(self._before_inner))
         self.follow()
 
     def remove(self) -> None:
@@ -134,6 +138,11 @@ class Injection:
         if named:
             return args, {**kwargs, "input_ids": shadows}
         return (*args[: self._place], shadows, *args[self._place + 1 :]), kwargs
+
+    @torch.compiler.disable
+    def _before_inner(self, module: torch.nn.Module, args: tuple[Any, ...]) -> None:
+        if not self.slots.idle and self.words_only is None:
+            self.follow()
 
     @torch.compiler.disable
     def _after_model(self, module: torch.nn.Module, args: Any, output: Any) -> None:
