@@ -20,7 +20,7 @@ import pytest
 import soft_prompts
 from soft_prompts import Library, SoftPrompt
 from soft_prompts.cli import main
-from soft_prompts.trainer import Distill, asking, curve, distill, loading, reporting, showing, worldinfo
+from soft_prompts.trainer import asking, curve, distill, loading, reporting, showing, worldinfo
 from soft_prompts.trainer.claim import Claim
 from soft_prompts.trainer.evaluate import Answer, Line, Report
 from soft_prompts.trainer.loop import Step, Training
@@ -401,7 +401,7 @@ def test_eval_lets_the_model_write_what_the_report_reads_and_no_more(
     monkeypatch.setattr(worldinfo, "unrelated", lambda *more: pytest.fail("a report reads nothing of it"))
     status, out, err = run("eval", "it", "--data", data, "--method", method, "--json")
     assert (status, err) == (0, "")
-    assert len(made) == (distill.parts_of(Distill.rows)[2] if method == "distill" else 0)
+    assert len(made) == (distill.parts_of(distill.FEWEST)[2] if method == "distill" else 0)
     found = lines(out)[-1]
     assert found["unrelated"] == pytest.approx(trained["unrelated"], rel=1e-4)
     for one, other in zip(found["lines"], trained["lines"], strict=True):

@@ -45,9 +45,8 @@ def task_of(options: argparse.Namespace, method: str, rehearsed: bool = False) -
             raise TrainingError(f"facts are one file, and here are {len(paths)}: put the pairs together")
         facts = Facts.read(paths[0], options.held_out)
         return WorldInfo(facts, lore=lore) if keep is None else WorldInfo(facts, lore=lore, keep=keep)
-    rows = getattr(options, "rows", None) or Distill.rows
-    rows = min(rows, REHEARSED) if rehearsed else rows
-    return Distill(Lore.read(*paths, questions=options.questions), rows=rows)
+    text = Lore.read(*paths, questions=options.questions)
+    return Distill(text, rows=getattr(options, "rows", None), at_most=REHEARSED if rehearsed else None)
 
 
 def opening_of(task: Task) -> str:

@@ -1,4 +1,4 @@
-"""`DistillLesson(reader, lore, rows=768)`: to think as if a long text stood in the context."""
+"""`DistillLesson(reader, lore)`: to think as if a long text stood in the context."""
 
 from __future__ import annotations
 
@@ -22,17 +22,33 @@ AT_ONCE = 32_768
 """Tokens of context, text and rows together, for which the teacher keeps keys and values while it writes."""
 
 
+FEWEST, MOST = 768, 1536
+"""Rows to learn from. Too few are learnt by heart, and what the model would write besides is not."""
+
+BATCH = 8
+TIMES = 16
+"""How often each row is read, in all. More steps of fewer rows go further than fewer of more, at the same cost."""
+
+
+def rows_for(tokens: int) -> int:
+    """How many rows the model writes of a text of so many tokens, where nobody says."""
+    return min(MOST, max(FEWEST, 5 * tokens))
+
+
 def parts_of(rows: int) -> tuple[int, int, int]:
     """Rows to learn from, to choose by and to report on, where `rows` are wanted to learn from."""
-    return rows, max(9, rows // 8), max(15, rows // 8)
+    return rows, min(96, max(9, rows // 8)), min(96, max(15, rows // 8))
 
 
 class DistillLesson(Lesson):
-    """Rows that the model wrote with a long text before it, and what it thought there, which is to be thought again."""
+    """Rows that the model wrote with a long text before it, and what it thought there, which is to be thought again.
+
+    rows: to learn from, or as many as the text's length asks for. at_most: that are written all the same, for a trial.
+    """
 
     method = "distill"
 
-    def __init__(self, reader: Reader, lore: Lore, rows: int) -> None:
+    def __init__(self, reader: Reader, lore: Lore, rows: int | None = None, at_most: int | None = None) -> None:
         super().__init__(reader)
         self.digest = lore.digest
         self.notes = lore.notes
@@ -42,7 +58,11 @@ class DistillLesson(Lesson):
                 f"the text has {len(self.words)} tokens: that is short enough to stand in the context as it is"
             )
         self._lore = reader.embed(self.words)
-        self._count = rows
+        wanted = rows or rows_for(len(self.words))
+        self._count = min(wanted, at_most or wanted)
+        self._steps = max(1000, TIMES * wanted // BATCH)
+        parts, whole = parts_of(self._count), parts_of(wanted)
+        self.tried = (sum(parts) / sum(whole), parts[1] / whole[1])
         self._breaks = [[], reader.seams.inner("\n\n"), reader.seams.inner("\n")]
         self._asked = lore.questions
         first = bool(reader.head)
@@ -55,7 +75,13 @@ class DistillLesson(Lesson):
 
     @property
     def defaults(self) -> dict[str, Any]:
-        return {"tokens": max(16, len(self.words) // 10), "steps": 1000, "batch": 16, "block": 112}
+        return {
+            "tokens": max(16, len(self.words) // 10),
+            "steps": self._steps,
+            "batch": BATCH,
+            "block": 112,
+            "validate": 100,
+        }
 
     def fit(self, settings: Settings) -> int:
         longest = self.reader.longest

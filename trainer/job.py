@@ -25,7 +25,6 @@ from . import reporting
 from .asking import OPENING, check_folder, choice, fitting, given, opening_of, task_of
 from .checkpoint import Keeper
 from .crowd import Crowd
-from .distill import parts_of
 from .initial import Start, from_prompt, from_text, from_words
 from .lent import Lent, Withdrawn
 from .loading import load
@@ -35,7 +34,6 @@ from .rehearsal import rehearse, told
 from .results import SAMPLE, described, files, where
 from .showing import Screen
 from .stopping import Stop, Stopped
-from .tasks import Distill, Task
 
 ENDING = ".safetensors"
 PREVIEW = 100
@@ -91,7 +89,7 @@ class Job:
                 training = Training(model, tokenizer, task, start=start, watch=self._watch, **settings)
                 self._begin(training, notes)
                 if options.dry_run:
-                    return self._rehearse(training, task)
+                    return self._rehearse(training)
                 return self._train(training, opening_of(task))
             except Stopped:
                 return self._stopped(None)
@@ -183,11 +181,8 @@ class Job:
         self._screen.end("\n".join(words), {**reporting.record(report), **facts, "ended": training.ended})
         return 0
 
-    def _rehearse(self, training: Training, task: Task) -> int:
-        share = 1.0
-        if isinstance(task, Distill):
-            share = sum(parts_of(task.rows)) / sum(parts_of(self._options.rows or Distill.rows))
-        found = rehearse(training, share)
+    def _rehearse(self, training: Training) -> int:
+        found = rehearse(training)
         facts = {"estimate": dataclasses.asdict(found), "steps": training.settings.steps, "dry_run": True}
         self._screen.end(told(training, found), facts)
         return 0

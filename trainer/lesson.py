@@ -44,6 +44,8 @@ class Lesson(ABC):
     validation: Rows
     test: Rows
     notes: tuple[str, ...] = ()
+    tried: tuple[float, float] = (1.0, 1.0)
+    """Shares of what the model would write, and of the validation part, that are there: less in a trial."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader

@@ -87,8 +87,13 @@ def add_train(commands: Any, run: Callable[[argparse.Namespace], int | None]) ->
     each = _kind(kinds, "distill", ["distil"], "LORE [LORE ...]", "what a long text says, in a tenth of its tokens")
     each.add_argument("source", nargs="+", metavar="LORE", help="the text: files or folders")
     each.add_argument("--questions", metavar="FILE", help="calls and responses about it, asked at the end")
-    more = _common(each, "a tenth of the text's", 1000)
-    more.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes to learn from (768)")
+    more = _common(each, "a tenth of the text's", "1536 to 3072", 100)
+    more.add_argument(
+        "--rows",
+        type=positive,
+        metavar="N",
+        help="texts that the model writes to learn from (768 to 1536)",
+    )
     each.set_defaults(run=run)
 
 
@@ -179,8 +184,8 @@ def _kind(kinds: Any, name: str, aliases: list[str], sources: str, words: str) -
     )
 
 
-def _common(each: ArgumentParser, tokens: str, steps: int) -> Any:
-    """What all kinds share; the group for what one seldom needs. tokens and steps: what is taken otherwise."""
+def _common(each: ArgumentParser, tokens: str, steps: int | str, looks: int = 25) -> Any:
+    """What all kinds share; the group for what one seldom needs. tokens, steps and looks: what is taken otherwise."""
     each.add_argument("--model", help=MODEL)
     each.add_argument("--name", help="of the soft prompt, as tags say it (default: the file's)")
     each.add_argument("--tokens", type=positive, metavar="N", help=f"of context that it will cost ({tokens})")
@@ -207,7 +212,9 @@ def _common(each: ArgumentParser, tokens: str, steps: int) -> Any:
     group.add_argument("--batch", type=positive, metavar="N", help="rows of text a step")
     group.add_argument("--block", type=positive, metavar="N", help="tokens of a row of text")
     group.add_argument("--micro", type=positive, metavar="N", help="rows that are read at once (what memory holds)")
-    group.add_argument("--validate", type=positive, metavar="N", help="steps between two looks at unseen text (25)")
+    group.add_argument(
+        "--validate", type=positive, metavar="N", help=f"steps between two looks at unseen text ({looks})"
+    )
     group.add_argument("--patience", type=positive, metavar="N", help="looks without anything better that end it (10)")
     less = "a third slower, in much less memory (when it must)"
     group.add_argument("--recompute", action=argparse.BooleanOptionalAction, help=less)

@@ -23,8 +23,8 @@ _LOOKS_OF_A_REPORT = 5
 """A report reads the test part once for each of its lines."""
 
 
-def rehearse(training: Training, share: float = 1.0) -> Estimate:
-    """The estimate with what was measured; share: of what the model writes for the training, how much it writes here.
+def rehearse(training: Training) -> Estimate:
+    """The estimate with what was measured; where the model writes less here than for a training, that is reckoned with.
 
     Raises TrainingError where not even one step is possible.
     """
@@ -45,7 +45,8 @@ def rehearse(training: Training, share: float = 1.0) -> Estimate:
     # The first one gets to know the model, and some look at the validation part, which is counted apart.
     each = median(step.seconds - looked * (step.validation is not None) for step in steps[1:] or steps)
     looks = 1 + settings.steps / settings.validate + _LOOKS_OF_A_REPORT
-    seconds = (prepared - started) / share + settings.steps * max(each, 0.0) + looks * looked
+    written, seen = training.lesson.tried
+    seconds = (prepared - started) / written + settings.steps * max(each, 0.0) + looks * looked / seen
     # As it has turned out, should memory hold less than was estimated.
     rows, recompute = training.rows, training.recompute
     return replace(found, rows=rows, recompute=recompute, seconds=seconds, measured=peak.bytes)

@@ -94,7 +94,7 @@ def _number(text: str) -> float:
 
 SETTINGS = (
     Setting("steps", "Steps", "How long it learns at most; it ends early where nothing gets better.",
-            "300 for a style, 400 for facts, 1,000 to squeeze", check=whole),
+            "300 for a style, 400 for facts, 1,536 to 3,072 to squeeze", check=whole),
     Setting("rate", "Learning rate", "Higher is bolder, lower is steadier.", "as the kind needs it", check=above),
     Setting("batch", "Rows in a step", "More are steadier and slower.", "as the kind needs it", check=whole),
     Setting("seed", "Seed", "Another number, another training.", "0", check=count),
@@ -103,7 +103,7 @@ SETTINGS = (
     Setting("start", "Begin from a text", "What the prompt says before its first step.", "words of the model's own"),
     Setting("keep", "How much other texts are to stay as they are", "Lower knows the facts better and colours more.",
             "1", (FACTS,), share),
-    Setting("rows", "Texts that the model writes to learn from", "More are better and slower.", "768",
+    Setting("rows", "Texts that the model writes to learn from", "More are better and slower.", "768 to 1,536",
             (DISTILL,), whole),
     Setting("held-out", "Facts to be asked, but not learnt (JSON)", "Shows whether it has understood.",
             kinds=(FACTS,), is_file=True),

@@ -54,13 +54,15 @@ class WorldInfo:
 class Distill:
     """`Distill("lore.txt")` or `Distill(Lore(text))`: think as if this long text stood in the context.
 
-    questions: a file of calls and responses about it, for the report alone. rows: that the model writes to learn from.
+    questions: a file of calls and responses about it, for the report alone. rows: that the model writes to learn from,
+    by default 768 to 1,536, more for a longer text. at_most: that it writes all the same, to see what all would take.
     """
 
     source: str | Path | Lore
     questions: str | Path | None = None
-    rows: int = 768
+    rows: int | None = None
+    at_most: int | None = None
 
     def lesson(self, reader: Reader) -> Lesson:
         lore = self.source if isinstance(self.source, Lore) else Lore.read(self.source, questions=self.questions)
-        return DistillLesson(reader, lore, self.rows)
+        return DistillLesson(reader, lore, self.rows, self.at_most)

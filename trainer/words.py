@@ -69,9 +69,11 @@ def add_lorebook(commands: Any, run: Run) -> None:
     each.add_argument("--all-in-one", action="store_true", help="one prompt of all entries, that always stands there")
     _common(each)
     each.add_argument("--tokens", type=positive, metavar="N", help="of each prompt (a tenth of its text, at least 16)")
-    each.add_argument("--steps", type=positive, metavar="N", help="for each entry, at most (1000)")
-    each.add_argument("--rows", type=positive, metavar="N", help="texts that the model writes for each entry (768)")
-    each.add_argument("--batch", type=positive, metavar="N", help="rows of text a step (16)")
+    each.add_argument("--steps", type=positive, metavar="N", help="for each entry, at most (1536 to 3072)")
+    each.add_argument(
+        "--rows", type=positive, metavar="N", help="texts that the model writes for an entry (768 to 1536)"
+    )
+    each.add_argument("--batch", type=positive, metavar="N", help="rows of text a step (8)")
     each.add_argument("--block", type=positive, metavar="N", help="tokens of a row of text (112)")
     add_model(each)
     each.set_defaults(run=run)

@@ -16,7 +16,7 @@ from soft_prompts.demo.measure import lores
 from soft_prompts.trainer import Corpus, Distill, Finetune, Keeper, Settings, Training
 from soft_prompts.trainer import Lore as Text
 from soft_prompts.trainer.batch import Batch
-from soft_prompts.trainer.distill import parts_of
+from soft_prompts.trainer.distill import parts_of, rows_for
 from soft_prompts.trainer.lesson import Written
 
 from ..common.tables import Section
@@ -74,7 +74,7 @@ def _styles(subject: Subject, keeper: Keeper) -> Iterator[tuple[str, list[Piece]
 def _distillation(subject: Subject, keeper: _Timed) -> tuple[str, list[Piece]]:
     training = _training(subject, Distill(Text(lores(1)[0].text), rows=WRITTEN), keeper)
     spent, rows = seconds(training.prepare), sum(parts_of(WRITTEN))
-    learnt, looked, reported = parts_of(Distill.rows)
+    learnt, looked, reported = parts_of(rows_for(len(training.lesson.words)))
     # By default the validation part is larger than what was written here for it; its rows are like these.
     alike = training.lesson._train  # type: ignore[attr-defined]
     costs = _costs(training, 8, alike.batch([each % len(alike) for each in range(looked)]))

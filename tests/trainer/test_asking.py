@@ -33,6 +33,7 @@ from soft_prompts.trainer import (
     reporting,
     showing,
 )
+from soft_prompts.trainer.distill import FEWEST, MOST, rows_for
 from soft_prompts.trainer.evaluate import Line, Report
 from soft_prompts.trainer.loop import Step
 from soft_prompts.trainer.memory import Peak
@@ -104,11 +105,16 @@ def test_help_says_what_is_taken_otherwise(
             main(["train", kind, "--help"])
         said = " ".join(capsys.readouterr().out.split())
         settings = Settings.of(task.lesson(Reader(model, tokenizer)).defaults)
-        assert f"at most ({settings.steps})" in said
+        steps = f"{FEWEST * 2} to {MOST * 2}" if kind == "distill" else str(settings.steps)
+        assert f"at most ({steps})" in said
+        assert re.search(rf"--validate N [^-]*\({settings.validate}\)", said)
         assert f"cost ({'a tenth of the text' if kind == 'distill' else settings.tokens}" in said
-    assert f"to learn from ({Distill.rows})" in said
-    for name in ("validate", "patience"):
-        assert re.search(rf"--{name} N [^-]*\({getattr(Settings(), name)}\)", said)
+    assert f"to learn from ({FEWEST} to {MOST})" in said
+    assert re.search(rf"--patience N [^-]*\({Settings().patience}\)", said)
+
+
+def test_a_longer_text_is_written_of_more() -> None:
+    assert [rows_for(tokens) for tokens in (8, 153, 154, 310, 5_000)] == [768, 768, 770, 1536, 1536]
 
 
 def test_nothing_to_go_on_with_is_said(typed: Any) -> None:
