@@ -133,6 +133,19 @@ HOSTILE = {
     "too many tokens": (file_of({"vectors": entry([1 << 24, 0], [0, 0])}), "at most 16,384"),
     "a number of 5,000 digits": (file_of(b'{"a":' + b"1" * 5000 + b"}"), "not JSON"),
     "half a character": (file_of(b'{"__metadata__":{"a":"\\ud800"}}'), "not a table of texts"),
+    "half a character as a key": (file_of(b'{"__metadata__":{"\\ud800":"a"}}'), "not a table of texts"),
+    "half a character as a name": (
+        file_of(b'{"\\ud800":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
+        "half a character in its name",
+    ),
+    "half a character as a type": (
+        file_of(b'{"more":{"dtype":"\\ud800","shape":[0],"data_offsets":[0,0]}}'),
+        "no list of sizes",
+    ),
+    "a space before the header": (
+        file_of(b" " + json.dumps({"vectors": entry([2, 2], [0, 16])}).encode(), SIXTEEN),
+        "not a JSON object",
+    ),
     "NaN": (file_of({"vectors": entry([2, 2], [0, 16])}, b"\0\0\xc0\x7f" * 4), "2 of its 2 vectors hold NaN"),
     "another kind": (file_of({"__metadata__": {"format": "lora"}}), "of the kind 'lora'"),
     "a coming version": (

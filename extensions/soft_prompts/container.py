@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +119,16 @@ def parse_header(text: bytes, data_size: int) -> tuple[dict[str, Any], dict[str,
         header = _JSON.decode(text.decode("utf-8"))
     except (ValueError, RecursionError) as problem:
         raise InvalidFile(f"its header is not JSON ({problem})") from None
-    if not isinstance(header, dict):
+    # The format has it begin with a brace, by which such files are told from all others.
+    if not isinstance(header, dict) or not text.startswith(b"{"):
         raise InvalidFile("its header is not a JSON object")
     metadata = header.pop("__metadata__", {})
     # JSON can spell half a character (a lone surrogate), which can be neither shown nor written.
     sound = _is_text if b"\\u" in text else _is_str
-    if not isinstance(metadata, dict) or not all(map(sound, metadata.values())):
+    if not isinstance(metadata, dict) or not all(map(sound, [*metadata, *metadata.values()])):
         raise InvalidFile("its metadata is not a table of texts")
     for name, entry in header.items():
-        _check_entry(name, entry)
+        _check_entry(name, entry, sound)
     _check_places(header, data_size)
     return header, metadata
 
@@ -183,11 +184,13 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _JSON = json.JSONDecoder(object_pairs_hook=_without_doubles)
 
 
-def _check_entry(name: str, entry: Any) -> None:
+def _check_entry(name: str, entry: Any, sound: Callable[[Any], bool]) -> None:
+    if not sound(name):
+        raise InvalidFile(f"its tensor {name!r} has half a character in its name")
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise InvalidFile(f"its tensor {name!r} is not described by dtype, shape and data_offsets")
     numbers = [entry["shape"], entry["data_offsets"]]
-    if not isinstance(entry["dtype"], str) or not all(_are_sizes(each) for each in numbers):
+    if not sound(entry["dtype"]) or not all(_are_sizes(each) for each in numbers):
         raise InvalidFile(f"its tensor {name!r} has a shape or a place that is no list of sizes")
     if len(entry["data_offsets"]) != 2 or len(entry["shape"]) > 8:
         raise InvalidFile(f"its tensor {name!r} has a shape or a place of the wrong length")
