@@ -45,6 +45,7 @@ hosts  hosts.protocol  hosts.wrapped  hosts.drawing  hosts.budget  hosts.plain
 hosts.settings  hosts.outcome  hosts.pinned  hosts.report
 hosts.catalogue
 hosts.hf*  hosts.llamacpp*
+hosts.vllm
 hosts.webui*  hosts.alone*
 trainer.data*
 trainer*
@@ -63,7 +64,8 @@ app  cli  script  demo.__main__  trainer.__main__
 UPWARD = [("soft_prompts", "hosts.hf*"), ("prompt", "hosts.hf*")]
 # Entry points may use anything of ours, and anything at all inside functions.
 ENTRIES = {"app", "cli", "script", "demo.__main__", "trainer.__main__"}
-TORCH = ["hosts.hf*", "hosts.webui.transformers", "trainer*", "demo.build", "demo.priming", "demo.measure"]
+TORCH = ["hosts.hf*", "hosts.vllm", "hosts.webui.transformers", "trainer*", "demo.build", "demo.priming",
+         "demo.measure"]  # fmt: skip
 NO_TORCH = ["trainer.data*", "trainer.options", "trainer.board", "trainer.claim", "trainer.kept", "trainer.lent",
             "trainer.live", "trainer.recipe", "trainer.rehearsed", "trainer.runs", "trainer.trains",
             "trainer.understanding", "trainer.worker", "trainer.intake", "trainer.carrying", "trainer.words",
