@@ -146,7 +146,7 @@ def _pace(board: Board) -> str:
     if board.state == "training" and _finite(board.tokens_per_second) and board.tokens_per_second > 0:
         parts.append(f"{board.tokens_per_second:,.0f} tokens/s")
     if board.best is not None and _finite(board.best):
-        parts.append(f"{board.best:.3f} on unseen text, at best")
+        parts.append(f"best {board.best:.3f}")
     return "".join(f"<span>{each}</span>" for each in parts)
 
 
