@@ -72,7 +72,7 @@ def _styles(subject: Subject, keeper: Keeper) -> Iterator[tuple[str, list[Piece]
 
 
 def _distillation(subject: Subject, keeper: _Timed) -> tuple[str, list[Piece]]:
-    training = _training(subject, Distill(Text(lores(1)[0].text), rows=WRITTEN), keeper)
+    training = _training(subject, Distill(Text(lores(1)[0].text), at_most=WRITTEN), keeper)
     spent, rows = seconds(training.prepare), sum(parts_of(WRITTEN))
     learnt, looked, reported = parts_of(rows_for(len(training.lesson.words)))
     # By default the validation part is larger than what was written here for it; its rows are like these.
@@ -83,7 +83,7 @@ def _distillation(subject: Subject, keeper: _Timed) -> tuple[str, list[Piece]]:
         Piece("what it thinks at a row is kept", (spent - keeper.spent) / rows, learnt + looked + reported),
     ]
     tokens, steps = f"{len(training.lesson.words)} to {training.settings.tokens} tokens", training.settings.steps
-    return f"distill, {tokens}, {steps} steps", [*_pieces(costs, steps), *teacher]
+    return f"distill, {tokens}, {steps} steps", [*_pieces(costs, steps, training.lesson.defaults["validate"]), *teacher]
 
 
 class _Timed(Keeper):
@@ -126,8 +126,8 @@ def _costs(training: Training, steps: int, looked: Batch) -> list[tuple[str, flo
     return [("a step", step), (f"a look at the validation part, {rows}", look), ("a checkpoint with its prompt", save)]
 
 
-def _pieces(costs: list[tuple[str, float]], steps: int) -> list[Piece]:
-    looks = -(-steps // Settings.validate)
+def _pieces(costs: list[tuple[str, float]], steps: int, validate: int = Settings.validate) -> list[Piece]:
+    looks = -(-steps // validate)
     return [Piece(name, once, times) for (name, once), times in zip(costs, (steps, 1 + looks, looks), strict=True)]
 
 
