@@ -84,7 +84,7 @@ class Injection:
         ]
         inner = getattr(self._base, "base_model", self._base)
         if inner is not self._base:
-            # PEFT before 0.19 calls the model's `forward` by itself, past all hooks of the whole.
+            # PEFT 0.18 calls the model's `forward` by itself, past all hooks of the whole.
             self._model_hooks.append(inner.register_forward_pre_hook(self._before_inner))
         self.follow()
 
