@@ -27,7 +27,7 @@ FEWEST, MOST = 768, 1536
 
 BATCH = 8
 TIMES = 16
-"""How often each row is read, in all. More steps of fewer rows go further than fewer of more, at the same cost."""
+"""How often each row is read, in all. With so many rows, more steps of fewer go further than fewer of more."""
 
 
 def rows_for(tokens: int) -> int:

@@ -7,7 +7,7 @@ there it is estimated before, from the sizes of the model.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,13 +80,14 @@ def fitting(needed: int, device: torch.device) -> int:
 
 def kept(model: torch.nn.Module, forward: Callable[[], object]) -> int:
     """Bytes that `forward` keeps for a backward pass, the model's own weights left out."""
-    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters() if weight.device.type != "meta"}
+    there = [weight for weight in model.parameters() if weight.device.type != "meta"]
+    weights = {storage.data_ptr() for weight in there for storage in _storages(weight)}
     sizes: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            sizes[storage.data_ptr()] = storage.nbytes()
+        for storage in _storages(tensor):
+            if storage.data_ptr() not in weights:
+                sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), torch.enable_grad():
@@ -94,6 +95,15 @@ def kept(model: torch.nn.Module, forward: Callable[[], object]) -> int:
         total = sum(sizes.values())
         del graph
     return total
+
+
+def _storages(tensor: torch.Tensor) -> Iterator[torch.UntypedStorage]:
+    """Where its numbers lie: a quantised weight of torchao has none of its own, but parts that have."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        for part in tensor.__tensor_flatten__()[0]:
+            yield from _storages(getattr(tensor, part))
+    else:
+        yield tensor.untyped_storage()
 
 
 def free(device: torch.device) -> int:

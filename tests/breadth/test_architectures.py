@@ -119,7 +119,6 @@ def test_what_is_no_causal_language_model_is_refused(make: Any, message: str, to
         soft_prompts.attach(make(), tokenizer)
 
 
-@pytest.mark.skipif("gemma4_text" not in KINDS, reason="this release has no Gemma 4")
 def test_a_model_whose_layers_read_ids_is_taken_with_a_remark(
     tokenizer: Any, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,8 @@ def test_every_border(kind: str, border: str, tokenizer_made: Callable[[str], An
         cases += 1
         ids = codec.seams.splice(parse(before + TAG + after), lambda tag: MARK).ids
         exact += ids == [*head, *start, *MARK, *whole[len(start) :], *tail]
-    assert not cases or exact / cases >= 0.99, f"{exact} of {cases}"
+    assert cases >= 30
+    assert exact / cases >= 0.99, f"{exact} of {cases}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

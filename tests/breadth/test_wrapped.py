@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import soft_prompts
+from soft_prompts.slots import FIRST_ID
 
 from ..conftest import make_model
 from ..law import PLACES, Pair, logits
+from ..quantised import bitsandbytes, torchao
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -104,9 +105,14 @@ def test_an_adapter_that_comes_and_goes(target: str, tokenizer: Any) -> None:
         pair.model = adapted(model, target)
         if target == "attention":
             check(pair)
-        soft, _ = pair.ids(PLACES["middle"])
-        heard = logits(pair.model, soft)
-        assert torch.isfinite(heard).all()
+        soft, plain = pair.ids(PLACES["middle"])
+        there = soft[0] >= FIRST_ID
+        plain[0][there] = 77
+        heard, unlike = logits(pair.model, soft)[:, -1], logits(pair.model, plain)[:, -1]
+        assert not torch.allclose(heard, unlike, rtol=0, atol=1e-4)
+        with torch.no_grad():
+            embedded = pair.model.get_input_embeddings()(soft)[0]
+        torch.testing.assert_close(embedded[there], torch.tensor(pair.prompt.vectors), rtol=0, atol=0)
         with pair.model.disable_adapter():
             check(pair)
         if target == "attention":
@@ -125,38 +131,12 @@ def test_resized(tokenizer: Any) -> None:
 
 @pytest.mark.parametrize("bits", [8, 4])
 def test_bitsandbytes(bits: int, tokenizer: Any, tmp_path: Path) -> None:
-    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
-    from transformers import BitsAndBytesConfig
-
-    make_model("llama", **WIDE).save_pretrained(tmp_path)
-    config = (
-        BitsAndBytesConfig(load_in_8bit=True)
-        if bits == 8
-        else BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
-    )
-    checked(AutoModelForCausalLM.from_pretrained(tmp_path, quantization_config=config, device_map="cpu"), tokenizer)
+    checked(bitsandbytes(make_model("llama", **WIDE), tmp_path, bits), tokenizer)
 
 
-def linear_layers(ao: Any) -> tuple[Any, Callable[..., bool]]:
-    return ao.Int8WeightOnlyConfig(), lambda module, name: isinstance(module, torch.nn.Linear)
-
-
-def embeddings(ao: Any) -> tuple[Any, Callable[..., bool]]:
-    from torchao.quantization.granularity import PerAxis
-
-    config = ao.IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=PerAxis(0))
-    return config, lambda module, name: isinstance(module, torch.nn.Embedding)
-
-
-@pytest.mark.parametrize("part", [linear_layers, embeddings])
-def test_torchao(part: Any, tokenizer: Any) -> None:
-    pytest.importorskip("torchao", reason="torchao is not installed")
-    import torchao.quantization as ao
-
-    model = make_model("llama", tie_word_embeddings=False, **WIDE)
-    config, chosen = part(ao)
-    ao.quantize_(model, config, filter_fn=chosen)
-    checked(model, tokenizer)
+@pytest.mark.parametrize("part", [torch.nn.Linear, torch.nn.Embedding])
+def test_torchao(part: type[torch.nn.Module], tokenizer: Any) -> None:
+    checked(torchao(make_model("llama", tie_word_embeddings=False, **WIDE), part), tokenizer)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo is Unix's")

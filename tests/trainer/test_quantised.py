@@ -14,6 +14,8 @@ import torch
 
 from soft_prompts.trainer import Corpus, Finetune, Training
 
+from ..quantised import bitsandbytes, torchao
+
 # Words of these packages about themselves and about CPUs.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -44,25 +46,12 @@ SIZE = {"hidden_size": 64, "intermediate_size": 128}
 def test_bitsandbytes(
     bits: int, make: Callable[..., Any], tokenizer: Any, text: Corpus, small: dict[str, Any], tmp_path: Path
 ) -> None:
-    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
-    make("llama", **SIZE).save_pretrained(tmp_path)
-    config = (
-        BitsAndBytesConfig(load_in_8bit=True)
-        if bits == 8
-        else BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
-    )
-    model = AutoModelForCausalLM.from_pretrained(tmp_path, quantization_config=config, device_map="cpu")
+    model = bitsandbytes(make("llama", **SIZE), tmp_path, bits)
     check(make, model, tokenizer, text, small)
 
 
 def test_torchao(make: Callable[..., Any], tokenizer: Any, text: Corpus, small: dict[str, Any]) -> None:
-    pytest.importorskip("torchao", reason="torchao is not installed")
-    from torchao.quantization import Int8WeightOnlyConfig, quantize_
-
-    model = make("llama", **SIZE)
-    quantize_(model, Int8WeightOnlyConfig())
+    model = torchao(make("llama", **SIZE))
     check(make, model, tokenizer, text, small)
 
 

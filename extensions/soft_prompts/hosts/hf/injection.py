@@ -1,7 +1,7 @@
 """`Injection(base, slots).install()`: where a placeholder id stands, the embedding's output is its soft vector.
 
-Three hooks and nothing else: before the model (ids become shadows that any layer may look up), before its embedding,
-and after it (the vectors are written). What the first learns is kept per thread, so that generations may overlap. Under
+Hooks and nothing else: before the model (ids become shadows that any layer may look up), before its embedding, and
+after it (the vectors are written). What the first learns is kept per thread, so that generations may overlap. Under
 torch.compile they run between the compiled parts: which rows to write depends on the ids, and a lost id must raise.
 """
 
@@ -106,7 +106,7 @@ class Injection:
                 self._embedding_hooks.pop().remove()
             self._embedding_hooks = [
                 embedding.register_forward_pre_hook(self._before_embedding),
-                embedding.register_forward_hook(self._after_embedding),
+                embedding.register_forward_hook(self._after_embedding, always_call=True),
             ]
             self._embedding = embedding
 
@@ -158,7 +158,8 @@ class Injection:
         if self.slots.idle:
             return None
         pending: _Pending | None = getattr(self._local, "pending", None)
-        if not args or (pending is not None and pending.announced):
+        if not args or pending is not None:
+            # Found before the whole model, or by an embedding around this one: PEFT's copies stand in a wrapper.
             return None
         # The embedding was called by itself, or by a model that is not the one we hooked.
         self._local.pending = self._locate(args[0])
@@ -167,11 +168,15 @@ class Injection:
         return (args[0].masked_fill(self._local.pending.mask, self.shadow), *args[1:])
 
     @torch.compiler.disable
-    def _after_embedding(self, module: torch.nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor | None:
+    def _after_embedding(self, module: torch.nn.Module, args: Any, output: torch.Tensor | None) -> torch.Tensor | None:
         if self.slots.idle:
             return None
         pending: _Pending | None = getattr(self._local, "pending", None)
-        if pending is None or pending is _NOTHING or output.shape[:-1].numel() != pending.mask.numel():
+        if pending is None or pending is _NOTHING:
+            return None
+        if output is None or output.shape[:-1].numel() != pending.mask.numel():
+            if not pending.announced:
+                self._local.pending = None  # its own lookup failed: the next one is another
             return None
         self._local.pending = None
         mask = pending.mask.to(output.device).view(output.shape[:-1])
