@@ -10,6 +10,8 @@ that has no torch, as that of a portable webui. It asks before it downloads, and
 
 `python install.py ui` shows all of it in a browser, on a tiny storyteller or another --model, in the same environment.
 
+`python install.py docs --open` builds the documentation as a site, in a small environment of its own, and shows it.
+
 `python install.py webui FOLDER` installs the extension into the text-generation-webui in that folder, needs no
 environment of ours, and is taken back with --uninstall. `python install.py webui --help` says the rest.
 """
@@ -45,7 +47,8 @@ FOLDERS = {"newest": ".venv", "host": ".venv-host", "gradio4": ".venv-gradio4", 
 TRAINING = ("train", "gguf")
 EXTRAS = (*TRAINING, "dev")
 OWN = {"train": TRAINING, "ui": (*TRAINING, "ui")}  # commands that ask before they download -> what they need
-COMMANDS = ("demo", "test", "train", "ui", "webui")
+COMMANDS = ("demo", "docs", "test", "train", "ui", "webui")
+SITE = ".venv-docs"  # what builds the documentation is no part of the package, and knows nothing of the above
 # For tests, which use it where it is. The host pins a build of gradio of its own, which comes from no index, and no
 # other one goes with its pins.
 MORE = {"newest": "browser", "host": "", "gradio4": "browser", "none": "browser"}  # constraints -> one more extra
@@ -74,6 +77,7 @@ GUIDE = """Soft prompts: type one of these lines, in this folder.
   python install.py ui                                    all of it in a browser, without a webui
   python install.py demo                                  see what a soft prompt does, in a few minutes
   python install.py train --help                          make a soft prompt, in an environment of its own
+  python install.py docs --open                           read the documentation, as a site without a network
   python install.py test                                  run the tests, for those who change something here
 
 More of each with --help behind it. Where `python` is not found, it is called python3, or py on Windows.
@@ -333,6 +337,19 @@ def own(what: str, words: list[str]) -> int:
     return run(command_for(what, python, [*words, *([option, str(library)] if inside else [])]), True)
 
 
+def docs(words: list[str]) -> int:
+    """The documentation as a site, built and checked in an environment that holds nothing of ours."""
+    venv, pinned = Path(ROOT, SITE), ROOT / "constraints" / "docs.txt"
+    python, stamp = python_of(venv), stamp_for(pinned, ())
+    if not is_finished(venv, stamp):
+        print(f"Setting up {venv} with constraints/{pinned.name}: a download of about 30 MB", flush=True)
+        make(venv)
+        pip = [str(python), "-I", "-X", "utf8", "-m", "pip", "install", "-r", str(pinned)]
+        step("what builds the site", pip, venv / LOG)
+        (venv / STAMP).write_text(json.dumps(stamp), "utf-8")
+    return run([str(python), "-X", "utf8", str(ROOT / ".ci" / "site" / "build.py"), *words], True)
+
+
 def agrees(what: str, venv: Path) -> bool:
     needs = {"train": "Training needs torch and transformers", "ui": "The tab needs torch, transformers and gradio"}
     print(
@@ -382,6 +399,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["webui"]:
         return webui(words[1:])
+    if words[:1] == ["docs"]:
+        return guarded(lambda: docs(words[1:]))
     if words[:1] and words[0] in OWN:
         return guarded(lambda: own(words[0], words[1:]))
     problem = misunderstood(words)
@@ -391,6 +410,8 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parse(words)
     if options.what == "webui":
         return webui(rest)
+    if options.what == "docs":
+        return guarded(lambda: docs(rest))
     chosen = options.constraints or "newest"
     venv = Path(os.path.abspath(options.venv or ROOT / FOLDERS[chosen]))
     more = MORE[chosen].split() if options.what == "test" else []

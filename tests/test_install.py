@@ -90,7 +90,7 @@ def test_constraints_pin_every_requirement(install: ModuleType, path: Path) -> N
 
 
 def test_every_file_of_constraints_can_be_chosen(install: ModuleType) -> None:
-    assert {path.stem for path in (ROOT / "constraints").iterdir()} == set(install.FOLDERS)
+    assert {path.stem for path in (ROOT / "constraints").iterdir()} == {*install.FOLDERS, "docs"}
 
 
 def test_the_list_of_requirements_pins_nothing() -> None:
@@ -310,6 +310,20 @@ def test_help_downloads_nothing(
         assert install.main([what, word]) == 0 and world.commands == []
         told = capsys.readouterr().out
         assert f"python install.py {what} [--yes]" in told and "--model MODEL" in told
+
+
+def test_the_documentation_has_an_environment_of_its_own(
+    install: ModuleType, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "SITE", str(tmp_path / "v"))
+    assert install.main(["docs", "--open"]) == 0
+    python, builder = str(install.python_of(tmp_path / "v")), str(ROOT / ".ci" / "site" / "build.py")
+    assert world.commands[-2][-2:] == ["-r", str(ROOT / "constraints" / "docs.txt")]
+    assert world.commands[-1] == [python, "-X", "utf8", builder, "--open"] and Path(builder).is_file()
+    assert not any("torch" in each for command in world.commands for each in command)
+    touch_python(install, tmp_path / "v")
+    world.commands.clear()
+    assert install.main(["--venv", str(tmp_path / "w"), "docs"]) == 0 and len(world.commands) == 1, "once is enough"
 
 
 def test_the_tab_is_added_to_what_is_there(
