@@ -60,8 +60,9 @@ panel*
 trainer.tab*
 app  cli  script  demo.__main__  trainer.__main__
 """
-# The two ways up, deferred to the call: the public names of __init__.py, and SoftPrompt.from_text.
-UPWARD = [("soft_prompts", "hosts.hf*"), ("prompt", "hosts.hf*")]
+# The ways up, deferred to the call: the public names of __init__.py; SoftPrompt.from_text; and SoftPrompt.from_file,
+# to_json and their kin, which are the formats' own functions, under the name where a programmer looks for them first.
+UPWARD = [("soft_prompts", "hosts.hf*"), ("prompt", "hosts.hf*"), ("prompt", "formats"), ("prompt", "converting")]
 # Entry points may use anything of ours, and anything at all inside functions.
 ENTRIES = {"app", "cli", "script", "demo.__main__", "trainer.__main__"}
 TORCH = ["hosts.hf*", "hosts.vllm", "hosts.webui.transformers", "trainer*", "demo.build", "demo.priming",
@@ -159,7 +160,7 @@ def needs_torch(name: str) -> bool:
 
 
 def upward(name: str, each: Import) -> bool:
-    """Whether an import is one of the two ways up, and deferred as these must be."""
+    """Whether an import is one of the ways up, and deferred as these must be."""
     named = any(short(name) == source and fnmatchcase(short(each.name), target) for source, target in UPWARD)
     return named and (each.late or each.typing)
 

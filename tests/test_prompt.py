@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import soft_prompts
 from soft_prompts import SoftPrompt, Tag, TaggedText, TextPrompt, parse
-from soft_prompts.errors import AmbiguousPrompt, InvalidPrompt, InvalidTag
+from soft_prompts.errors import AmbiguousPrompt, InvalidFile, InvalidPrompt, InvalidTag
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def prompt(name: str = "noir", value: float = 1.0, tokens: int = 3, width: int = 4) -> SoftPrompt:
@@ -124,3 +130,95 @@ def test_other_fields_no_prompt_can_have() -> None:
         prompt().at(float("nan"))
     with pytest.raises(InvalidPrompt, match="is empty"):
         TextPrompt("a", " \n")
+
+
+# ---- from and to other programs
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_embeddings_of_another_program(dtype: torch.dtype) -> None:
+    tensor = torch.tensor([[[0.5, -1.25], [3, 0]]], dtype=dtype, requires_grad=True)
+    for given in (tensor, tensor[0], tensor.detach().float().numpy(), [[0.5, -1.25], [3, 0]]):
+        made = SoftPrompt.from_embeddings(given, name="noir", metadata={"author": "Ann"})
+        assert made == SoftPrompt("noir", [[0.5, -1.25], [3, 0]]) and made.metadata == {"author": "Ann"}
+    with torch.no_grad():
+        tensor.zero_()
+    assert made.vectors.any(), "a copy"
+    for wrong in (torch.ones(2, 3, 4), torch.ones(3), [[1], [1, 2]]):
+        with pytest.raises(InvalidPrompt, match="vectors"):
+            SoftPrompt.from_embeddings(wrong, name="noir")
+
+
+def test_json_is_read_and_written_as_its_inventors_do() -> None:
+    text = (GOLDEN / "mkultra.json").read_text("utf-8")
+    made = SoftPrompt.from_json(text)
+    assert made == SoftPrompt.from_file(GOLDEN / "mkultra.json") == SoftPrompt.from_bytes(text.encode())
+    assert made.name == json.loads(text)["metadata"]["name"] and made.uuid == json.loads(text)["metadata"]["uuid"]
+    again = SoftPrompt.from_json(made.to_json())
+    assert again == made and again.metadata == made.metadata and again.name == made.name
+    story = json.dumps({"actions": ["It rained."], "sp": made.to_json()})
+    for inside in (story, json.loads(story)["sp"], json.dumps(story)):
+        assert SoftPrompt.from_json(inside, name="mine") == made
+        assert SoftPrompt.from_json(inside, name="mine").name == "mine"
+
+
+def test_every_kind_of_file_by_its_name(tmp_path: Path) -> None:
+    noir = SoftPrompt("noir", np.eye(3, 4), metadata={"description": "rain"})
+    for name in ("noir.safetensors", "noir.json", "noir.zip", "noir.npy", "noir"):
+        for content in (noir, dataclasses.replace(noir, vectors=-noir.vectors)):  # what is there is replaced
+            content.to_file(tmp_path / "deep" / name)
+            read = SoftPrompt.from_file(tmp_path / "deep" / name)
+            assert read == content and read.name == "noir", name
+        if name != "noir":
+            assert SoftPrompt.from_bytes((tmp_path / "deep" / name).read_bytes(), "x") == content
+    with pytest.raises(InvalidFile, match="noir.pt: this name says no kind that is written"):
+        noir.to_file(tmp_path / "noir.pt")
+
+
+def test_a_name_that_no_tag_can_have_is_brought_into_shape() -> None:
+    noir = SoftPrompt("noir", np.eye(3, 4))
+    said = json.loads(noir.to_json())
+    said["metadata"]["name"] = "Emma's (GPT-2), 2nd"
+    assert SoftPrompt.from_json(json.dumps(said)).name == "Emmas -GPT-2- 2nd"
+    said["metadata"] = {}
+    assert SoftPrompt.from_json(json.dumps(said)).name == "unnamed"
+    with pytest.raises(InvalidPrompt, match=r"'a\*b' cannot name"):
+        SoftPrompt.from_json(noir.to_json(), name="a*b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("noir.json", "'noir.json' is no JSON: for the name of a file there is SoftPrompt.from_file"),
+        ("{}", "2 bytes are no soft prompt: it is JSON without"),
+        ('{"tensor": "!"}', "no base64"),
+    ],
+)
+def test_json_that_holds_no_prompt(text: str, message: str) -> None:
+    with pytest.raises(InvalidFile, match=message):
+        SoftPrompt.from_json(text)
+
+
+def test_what_it_says_of_itself() -> None:
+    golden = SoftPrompt.from_file(GOLDEN / "mkultra.json")
+    assert golden.about.splitlines() == [
+        "mkultra (2021-06-09 18:46)",
+        "Length:      3 tokens, 4 wide",
+        f"UUID:        {golden.uuid}",
+        "Made for:    not said",
+        "Description: By the sea \u2602",
+    ]
+    assert str(golden) == "<<sp:mkultra>>", "printed, a prompt is its tag"
+    noir = SoftPrompt("noir", np.eye(3, 4), metadata={"description": "<script>", "base_model": "gpt2"})
+    assert noir.about.startswith("noir\n") and "Made for:    gpt2" in noir.about
+    assert "<script>" not in noir._repr_html_() and "&lt;script&gt;" in noir._repr_html_()
+    # Without one that came with it, the same content has the same uuid on every machine.
+    assert noir.uuid == dataclasses.replace(noir, name="x", metadata={}).uuid == "4c3cebd2-a1e6-5890-b900-2c59822024e8"
+    assert noir.uuid != SoftPrompt("noir", np.zeros((3, 4))).uuid
+
+
+def test_from_file_is_load(tmp_path: Path) -> None:
+    prompt().save(tmp_path / "noir.safetensors")
+    assert SoftPrompt.from_file(tmp_path / "noir.safetensors") == soft_prompts.load(tmp_path / "noir.safetensors")
+    with pytest.raises(InvalidFile, match="nothing.json"):
+        SoftPrompt.from_file(tmp_path / "nothing.json")

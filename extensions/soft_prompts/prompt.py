@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .container import pack, write_atomically
-from .errors import AmbiguousPrompt, InvalidPrompt, InvalidTag
+from .errors import AmbiguousPrompt, InvalidFile, InvalidPrompt, InvalidTag
 from .tags import LARGEST_STRENGTH, name_problem, suggest_name, tag_for
 
 FORMAT = "soft-prompt"
@@ -63,6 +65,46 @@ class SoftPrompt:
 
         return text_prompt(text, model, tokenizer, name)
 
+    @classmethod
+    def from_embeddings(cls, embeddings: Any, name: str, metadata: Mapping[str, str] | None = None) -> SoftPrompt:
+        """`SoftPrompt.from_embeddings(tensor, name="noir")`: vectors that another program made.
+
+        embeddings: (tokens, width) or (1, tokens, width), an array or a tensor of any type on any device, in the space
+        of the embedding module's output. Copied, and cut off from its gradient. Raises InvalidPrompt.
+        """
+        if hasattr(embeddings, "detach"):  # a tensor, for which this module needs no torch
+            embeddings = embeddings.detach().float().cpu().numpy()
+        if getattr(embeddings, "ndim", 0) == 3 and len(embeddings) == 1:
+            embeddings = embeddings[0]
+        return cls(name, embeddings, metadata=metadata or {})
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> SoftPrompt:
+        """`SoftPrompt.from_file("noir.json")`: the soft prompt in a file of any known kind; as `soft_prompts.load`."""
+        from .formats import load
+
+        return load(path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "") -> SoftPrompt:
+        """`SoftPrompt.from_bytes(data, name="noir")`: as `from_file`, of the bytes that such a file holds.
+
+        name: by default the one that the file says of itself. Nothing in it is run. Raises InvalidFile.
+        """
+        from .formats import from_bytes
+
+        return from_bytes(data, name)
+
+    @classmethod
+    def from_json(cls, text: str, name: str = "") -> SoftPrompt:
+        """`SoftPrompt.from_json(text)`: the soft prompt in mkultra's JSON, which may stand in other JSON.
+
+        name: by default the one that it says of itself. Its pickle is not run. Raises InvalidFile.
+        """
+        if text.lstrip()[:1] not in ("{", "[", '"'):
+            raise InvalidFile(f"{text[:40]!r} is no JSON: for the name of a file there is SoftPrompt.from_file(path)")
+        return cls.from_bytes(text.encode("utf-8", "replace"), name)
+
     @cached_property
     def digest(self) -> str:
         """Hexadecimal name of the content: the vectors and the origin, not the name and the metadata."""
@@ -71,6 +113,24 @@ class SoftPrompt:
         if self.origin is not None:
             content.update(self.origin.tobytes())
         return content.hexdigest()
+
+    @property
+    def uuid(self) -> str:
+        """The one that came with it; else one of its content, so that the same vectors have the same everywhere."""
+        return self.metadata.get("uuid") or str(uuid.uuid5(uuid.NAMESPACE_OID, self.digest))
+
+    @property
+    def about(self) -> str:
+        """`print(noir.about)`: name, date, length, uuid, model and description, in lines. `print(noir)` is its tag."""
+        date = self.metadata.get("created", "")[:16].replace("T", " ")
+        rows = {
+            "Length": f"{len(self)} tokens, {self.width} wide",
+            "UUID": self.uuid,
+            "Made for": self.metadata.get("base_model", "") or "not said",
+            "Description": self.metadata.get("description", "") or "none",
+        }
+        lines = [f"{key + ':':<13}{value}" for key, value in rows.items()]
+        return "\n".join([f"{self.name} ({date})" if date else self.name, *lines])
 
     @property
     def width(self) -> int:
@@ -93,6 +153,23 @@ class SoftPrompt:
             raise InvalidPrompt(f"{path.name}: the native file ends in .safetensors; save to '{path.stem}.safetensors'")
         write_atomically(path, pack(*self.parts()))
 
+    def to_file(self, path: str | Path) -> None:
+        """`noir.to_file("noir.json")` writes it as other tools read it, whole or not at all; what is there is replaced.
+
+        By the ending of `path`: `.safetensors` (ours), `.json` (mkultra), `.zip` (KoboldAI), `.npy`; none for a folder
+        of PEFT's. Raises InvalidFile. What gets lost in which kind: docs/format.md.
+        """
+        from .converting import convert
+
+        convert(self, Path(path), over=True)
+
+    def to_json(self) -> str:
+        """`noir.to_json()`: one line of mkultra's JSON, which may be a text in other JSON; `from_json` reads it."""
+        from .formats import write_as
+
+        (data,) = write_as("mkultra", self).values()
+        return data.decode()
+
     def parts(self, dtype: str = "float32") -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         """(tensors, metadata) of the native file; dtype is "float32" or "float16"."""
         tensors: dict[str, NDArray[Any]] = {"vectors": self.vectors.astype(dtype)}
@@ -109,6 +186,10 @@ class SoftPrompt:
 
     def __repr__(self) -> str:
         return f"SoftPrompt({self.name!r}, {len(self)} tokens, {self.width} wide)"
+
+    def _repr_html_(self) -> str:
+        # Notebooks show it. Its words may come from a stranger's file.
+        return f"<pre>{html.escape(self.about)}</pre>"
 
     def __eq__(self, other: object) -> bool:
         return self.digest == other.digest if isinstance(other, SoftPrompt) else NotImplemented

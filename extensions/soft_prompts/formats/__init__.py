@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 
 from ..errors import InvalidFile, SoftPromptError
-from ..prompt import Prompt, SoftPrompt
+from ..prompt import Prompt, SoftPrompt, check_name
 from ..tags import name_problem, suggest_name
 from . import kinds, mkultra, native, opening, peft, text
 from .writing import KINDS, WRITABLE, Kind, kind_of, lost, write_as
@@ -26,6 +26,7 @@ __all__ = [
     "Kind",
     "adapter_files",
     "check_adapter",
+    "from_bytes",
     "is_adapter",
     "kind_of",
     "load",
@@ -94,6 +95,20 @@ def read(data: bytes, name: str, suffix: str = "") -> Prompt:
     if found is None:
         raise InvalidFile(_no_format(data, suffix))
     return found.prompt(name)
+
+
+def from_bytes(data: bytes, name: str = "") -> SoftPrompt:
+    """The soft prompt in `data`, of any kind of file that has vectors; raises InvalidFile, which says the way on."""
+    if name:
+        check_name(name)
+    try:
+        if len(data) > LARGEST_FILE:
+            raise InvalidFile(f"they are more than any soft prompt has ({LARGEST_FILE:,})")
+        prompt = read(data, name)
+    except SoftPromptError as problem:
+        raise InvalidFile(f"these {len(data):,} bytes are no soft prompt: {problem}") from problem
+    assert isinstance(prompt, SoftPrompt), "a text is told by its suffix alone"
+    return prompt
 
 
 def is_adapter(path: str | Path) -> bool:

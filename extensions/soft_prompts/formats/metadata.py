@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import InvalidFile
+from ..tags import name_problem, suggest_name
 
 OWN = frozenset({"format", "format_version", "tokens", "width"})
 """What each format says in its own way, and no prompt keeps from another one."""
@@ -22,6 +23,12 @@ def texts(said: Mapping[str, Any]) -> dict[str, str]:
         raise InvalidFile(f"it says {len(said):,} things of itself, and {MOST} are read: made by a faulty tool")
     kept = {key: _text(value) for key, value in said.items() if key not in OWN and value not in (None, "", [])}
     return {_whole(key): _whole(value) for key, value in kept.items()}
+
+
+def own_name(said: Mapping[str, str]) -> str:
+    """The name that a file gives itself, or the nearest one that a tag can have; "unnamed" where it gives none."""
+    name = said.get("name", "")
+    return (suggest_name(name) if name_problem(name) else name) if name else "unnamed"
 
 
 def created(epoch: object) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from ..container import header_size, pack, parse_header, unpack
 from ..errors import InvalidFile
 from ..prompt import FORMAT, MOST_TOKENS, VERSION, WIDEST, SoftPrompt
-from ..tags import name_problem
+from .metadata import own_name
 
 _OWN_KEYS = frozenset({"format", "format_version", "name", "tokens", "width"})
 
@@ -36,10 +36,7 @@ def read(data: bytes, name: str = "") -> SoftPrompt:
     size = header_size(data[:8], len(data))
     shape = describe(*parse_header(data[8 : 8 + size], len(data) - 8 - size))
     tensors, metadata = unpack(data)
-    name = name or metadata.get("name", "")
-    if name_problem(name):
-        name = "unnamed"
-    prompt = SoftPrompt(name, tensors["vectors"], tensors.get("origin"), _foreign(metadata))
+    prompt = SoftPrompt(name or own_name(metadata), tensors["vectors"], tensors.get("origin"), _foreign(metadata))
     for key, found in zip(("tokens", "width"), shape, strict=True):
         if metadata.get(key, str(found)) != str(found):
             raise InvalidFile(

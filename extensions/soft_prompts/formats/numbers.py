@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidFile
 from ..prompt import MOST_TOKENS, WIDEST, SoftPrompt
-from ..tags import name_problem
+from .metadata import own_name
 
 BYTES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 """Of each type of number that vectors may have in a file of another tool, under the names of safetensors."""
@@ -34,9 +34,8 @@ class Found:
 
     def prompt(self, name: str) -> SoftPrompt:
         """All of it; `name` goes before the one that the file carries."""
-        name = name or self.metadata.get("name", "")
         said = {key: value for key, value in self.metadata.items() if key != "name"}
-        return SoftPrompt("unnamed" if name_problem(name) else name, self.load().reshape(self.shape), None, said)
+        return SoftPrompt(name or own_name(self.metadata), self.load().reshape(self.shape), None, said)
 
 
 def floats(data: bytes, kind: str) -> NDArray[np.float32]:

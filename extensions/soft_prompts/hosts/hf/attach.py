@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from ...errors import InvalidPrompt, UnsupportedModel
+from ...errors import InvalidPrompt, UnsupportedInput, UnsupportedModel
 from ...fingerprint import Described, Fit
 from ...library import Library
 from ...prompt import SoftPrompt
@@ -24,7 +24,10 @@ from .view import Codec, ModelView, called, codec_of, origin_of, text_embedding,
 
 _log = logging.getLogger(__name__)
 _FOR_PROGRAMS = "An f-string keeps only a prompt's name: write prompt + text, or attach(..., prompts=[prompt])."
-_FOR_BOTH = ("revision", "subfolder", "cache_dir", "token", "local_files_only", "trust_remote_code")
+_FOR_BOTH = (
+    "revision", "subfolder", "cache_dir", "token", "local_files_only", "trust_remote_code", "force_download", "proxies",
+    "code_revision", "gguf_file",
+)  # fmt: skip
 
 
 class Attachment:
@@ -125,6 +128,7 @@ def from_pretrained(
     name: str | os.PathLike[str],
     library: Library | str | os.PathLike[str] | None = None,
     *,
+    tokenizer: Any = None,
     prompts: Iterable[SoftPrompt] = (),
     allow_strangers: bool = False,
     self_test: bool = True,
@@ -133,12 +137,20 @@ def from_pretrained(
     """`model, tokenizer = from_pretrained("...", library="soft_prompts/")`: both understand tags, for good.
 
     options go to Transformers' `AutoModelForCausalLM.from_pretrained`, and those that say where the files are to the
-    tokenizer's as well. The model comes in evaluation mode.
+    tokenizer's as well. tokenizer: one that you have loaded, with options of its own; else it is the model's. prompts,
+    allow_strangers, self_test: as in `attach`. The model comes in evaluation mode.
+
+    Raises UnsupportedModel as `attach` does, and whatever Transformers raises.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    if options.get("output_loading_info"):
+        raise UnsupportedInput(
+            "from_pretrained gives back a model and a tokenizer, and no output_loading_info: load the model by "
+            "AutoModelForCausalLM.from_pretrained, then soft_prompts.attach(model, tokenizer, library)"
+        )
     where = {key: options[key] for key in _FOR_BOTH if key in options}
-    tokenizer = AutoTokenizer.from_pretrained(name, **where)
+    tokenizer = AutoTokenizer.from_pretrained(name, **where) if tokenizer is None else tokenizer
     model = AutoModelForCausalLM.from_pretrained(name, **options).eval()
     attach(model, tokenizer, library, prompts=prompts, allow_strangers=allow_strangers, self_test=self_test)
     return model, tokenizer

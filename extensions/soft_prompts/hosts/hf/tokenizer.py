@@ -15,10 +15,12 @@ from transformers import BatchEncoding
 from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 
 from ...errors import UnsupportedInput
+from ...prompt import SoftPrompt
 from ...resolve import Resolver, Unresolved
 from ...slots import FIRST_ID, Slots
 from ...splice import Spliced, truncate
 from ...tags import has_tags
+from . import chats
 from .view import Codec
 
 _REFUSED = {
@@ -55,6 +57,7 @@ class TaggedTokenizer:
         self, plain: Callable[..., BatchEncoding], text: Any, text_pair: Any = None, **options: Any
     ) -> BatchEncoding:
         """What `_encode_plus` gives, with placeholder ids where tags stand."""
+        text = chats.given_back(_spelled(text))
         if not _any_tags(text) and not _any_tags(text_pair):
             return plain(text=text, text_pair=text_pair, **options)
         _refuse(text, text_pair, options)
@@ -70,6 +73,17 @@ class TaggedTokenizer:
         """The ids of one text; its own prompts (TaggedText) go before all others."""
         self.codec.refresh()
         return self._resolver.splice(text, self.codec.seams, add_special_tokens, self._unresolved)
+
+    def chat(self, plain: Callable[..., Any], conversation: Any, *args: Any, **options: Any) -> Any:
+        """What `apply_chat_template` gives; a text that it writes out carries the prompts of its messages."""
+        words = chats.leaves(chats.spelled(conversation))
+        if options.get("return_assistant_tokens_mask") and any(map(_any_tags, words)):
+            raise UnsupportedInput(
+                "the chat holds soft prompts, so return_assistant_tokens_mask cannot be served: mask the labels by hand"
+            )
+        with chats.following(chats.rows_of(conversation, args, options)):
+            written = plain(chats.spelled(conversation), *args, **options)
+            return chats.given_back(written) if _is_text(written) else written
 
     def decode(self, plain: Callable[..., str], ids: Any, skip_special_tokens: bool = False, **options: Any) -> str:
         """What `_decode` gives, with tags where placeholder ids stand."""
@@ -141,6 +155,9 @@ def _subclass(original: Any, tagged: TaggedTokenizer) -> type:
     def _encode_plus(self: Any, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:
         return tagged.encode(partial(original._encode_plus, self), text, text_pair, **options)
 
+    def apply_chat_template(self: Any, conversation: Any, *args: Any, **options: Any) -> Any:
+        return tagged.chat(partial(original.apply_chat_template, self), conversation, *args, **options)
+
     def _decode(self: Any, token_ids: Any, skip_special_tokens: bool = False, **options: Any) -> str:
         return tagged.decode(partial(original._decode, self), token_ids, skip_special_tokens, **options)
 
@@ -166,10 +183,21 @@ def _subclass(original: Any, tagged: TaggedTokenizer) -> type:
         return function, tuple(original if each is attached else each for each in arguments), *rest
 
     names = ("__module__", "__qualname__", "__doc__")
-    methods = (_encode_plus, _decode, convert_ids_to_tokens, tokenize, __reduce_ex__)
+    methods = (_encode_plus, apply_chat_template, _decode, convert_ids_to_tokens, tokenize, __reduce_ex__)
     members = {name: getattr(original, name) for name in names} | {method.__name__: method for method in methods}
     attached = type(original.__name__, (original,), {**members, "soft_prompts_text": tagged})
     return attached
+
+
+def _spelled(text: Any) -> Any:
+    bare = isinstance(text, SoftPrompt) or (
+        isinstance(text, list) and any(isinstance(each, SoftPrompt) for each in text)
+    )
+    return chats.spelled(text) if bare else text
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and bool(value) and isinstance(value[0], str))
 
 
 def _any_tags(text: Any) -> bool:
