@@ -94,6 +94,14 @@ def test_decoding_in_pieces(tagged: Any) -> None:
     )
 
 
+def test_ids_that_only_the_model_has(tagged: Any) -> None:
+    """Many models have more rows than their tokenizer has tokens, and may write them."""
+    ids = tagged("<<sp:p>>", add_special_tokens=False)["input_ids"]
+    sea = tagged(" sea", add_special_tokens=False)["input_ids"]
+    for beyond in range(len(tagged), len(tagged) + 4):
+        assert tagged.decode([*ids, beyond, *sea]) == "<<sp:p>>" + tagged.decode([beyond, *sea]) == "<<sp:p>> sea"
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padding_and_masks(tagged: Any, side: str) -> None:
     tagged.padding_side = side

@@ -91,9 +91,10 @@ class TaggedTokenizer:
         if not any(each >= FIRST_ID for each in ids):
             return plain(ids, skip_special_tokens=skip_special_tokens, **options)
         self.codec.refresh()
-        if skip_special_tokens:
-            # The sentinel is special, too, and must survive.
-            ids = [each for each in ids if each not in self.codec.specials]
+        # Before ours are put in: the sentinel is special, too, and has the first id that this tokenizer lacks, which a
+        # model with padding rows may write.
+        dropped = self.codec.specials if skip_special_tokens else {self.codec.sentinel_id}
+        ids = [each for each in ids if each not in dropped]
         runs = list(self._slots.runs(ids))
         tags = [run for run in runs if isinstance(run, str)]
         # One sentinel for each tag.
