@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
-from ..hosts.hf.view import evaluating
-
 
 @contextmanager
 def frozen(model: torch.nn.Module, recompute: bool = False) -> Iterator[None]:
@@ -22,6 +20,14 @@ def frozen(model: torch.nn.Module, recompute: bool = False) -> Iterator[None]:
 
     A host's model wants gradients for all of its weights, and a backward pass would make one for each.
     """
+    with freeze(model) as undo:
+        if recompute:
+            undo.enter_context(recomputed(model))
+        yield
+
+
+def freeze(model: torch.nn.Module) -> ExitStack:
+    """Mutates the model until what it returns is closed; one that is only forgotten undoes nothing."""
     # By their places: where weights are offloaded, other tensors stand there after each forward pass.
     wanted = [
         (module, name)
@@ -32,17 +38,21 @@ def frozen(model: torch.nn.Module, recompute: bool = False) -> Iterator[None]:
     with ExitStack() as undo:
         undo.callback(_set, wanted, True)
         _set(wanted, False)
-        undo.enter_context(evaluating(model))
+        undo.callback(_set_modes, [(module, module.training) for module in model.modules()])
+        model.eval()
         _unpack(model)
-        if recompute:
-            undo.enter_context(_recomputed(model))
-        yield
+        return undo.pop_all()
 
 
 def _set(places: list[tuple[torch.nn.Module, str]], wanted: bool) -> None:
     for module, name in places:
         if (weight := module._parameters.get(name)) is not None:
             weight.requires_grad_(wanted)
+
+
+def _set_modes(modes: list[tuple[torch.nn.Module, bool]]) -> None:
+    for module, mode in modes:
+        module.training = mode
 
 
 def _unpack(model: torch.nn.Module) -> None:
@@ -60,8 +70,11 @@ def _unpack(model: torch.nn.Module) -> None:
 
 
 @contextmanager
-def _recomputed(model: torch.nn.Module) -> Iterator[None]:
-    """Gradient checkpointing. Transformers' own runs in training mode only, with its dropout; this one as we are."""
+def recomputed(model: torch.nn.Module) -> Iterator[None]:
+    """`with recomputed(model): loss = ...`: gradient checkpointing of what is computed inside; mutates until then.
+
+    Transformers' own runs in training mode only, with its dropout; this one as we are.
+    """
     with ExitStack() as undo:
         # A layer that were left as soon as all is known again would not put its offloaded weights away.
         undo.enter_context(set_checkpoint_early_stop(False))

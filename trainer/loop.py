@@ -27,9 +27,9 @@ from .initial import Start, from_words
 from .judging import OTHER_TYPE, judge, skip
 from .lesson import Preparation, Watch, Written
 from .reader import Reader
-from .settings import Settings
+from .settings import BETAS, Settings
 from .tasks import Task
-from .writing import write
+from .writing import goes_on
 
 SAVED = 15.0
 """Seconds between two checkpoints, at most a step more; each look at the validation part makes one, too."""
@@ -88,7 +88,7 @@ class Training:
         self._work = ExitStack()
         self._prefix, self._text = len(self.reader.head) + self.settings.tokens, self.lesson.fit(self.settings)
         self._check_length()
-        self._scale = float(self.reader.embed(self.lesson.words[:4096]).square().mean().sqrt())
+        self._scale = self.reader.scale(self.lesson.words)
         self._initial = start(self.reader, self.lesson.words, self.settings.tokens, self.settings.seed)
         self._made_for: dict[str, str] | None = None
         self._prepared: list[Preparation] = []
@@ -150,12 +150,9 @@ class Training:
 
     def write(self, opening: str, tokens: int = 40, seed: int = 0, prompted: bool = True, best: bool = False) -> str:
         """How the model goes on behind the prompt as it is now, or the best so far, or without: the same for a seed."""
-        ids = self.reader.seams.inner(opening)
         vectors = (self.state.best if best else self.state.vectors) if prompted else None
         with self._working():
-            (made,) = write(self.reader, vectors, [ids], tokens, seed, 0.7)
-        before, whole = (str(self._tokenizer.decode(list(each))) for each in (ids, [*ids, *made]))
-        return whole[len(before) :]
+            return goes_on(self.reader, self._tokenizer, vectors, opening, tokens, seed)
 
     def estimate(self) -> Estimate:
         """What a step will need in memory, before the first one."""
@@ -316,7 +313,7 @@ def train(model: Any, tokenizer: Any, task: Task, name: str, **options: Any) -> 
 
 
 def _optimizer(vectors: torch.Tensor, state: State) -> torch.optim.AdamW:
-    optimizer = torch.optim.AdamW([vectors], betas=(0.9, 0.95), weight_decay=0.0)
+    optimizer = torch.optim.AdamW([vectors], betas=BETAS, weight_decay=0.0)
     if state.applied:
         moments = {"step": torch.tensor(float(state.applied)), "exp_avg": state.first, "exp_avg_sq": state.second}
         optimizer.state[vectors] = {key: value.clone() for key, value in moments.items()}

@@ -38,8 +38,12 @@ class Term:
 
 def cross_entropy(reader: Reader, vectors: torch.Tensor | None, batch: Batch) -> torch.Tensor:
     """How unexpected the counted tokens are: -log p of each, summed."""
-    features = reader.features(vectors, batch)
-    wanted = batch.wanted.to(features.device)
+    return unexpected(reader, reader.features(vectors, batch), batch.wanted)
+
+
+def unexpected(reader: Reader, features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """-log p of the (places,) ids `wanted`, summed, where `features` of the reader predict them."""
+    wanted = wanted.to(features.device)
 
     def loss(logits: torch.Tensor, places: slice) -> torch.Tensor:
         return F.cross_entropy(logits, wanted[places].to(logits.device), reduction="sum")

@@ -9,7 +9,7 @@ Which models can be read in this way is in no list: the first batch is read both
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -56,6 +56,15 @@ class Reader:
         """(len(ids), width) float32 on the CPU: a text as vectors, which behave as its tokens do."""
         with torch.no_grad():
             return embedded(self.embedding, ids).float().cpu()
+
+    def scale(self, ids: Sequence[int]) -> float:
+        """The root of the mean square of these tokens' embeddings: what a rate is in units of."""
+        return float(self.embed(list(ids[:4096])).square().mean().sqrt())
+
+    @property
+    def apart(self) -> bool:
+        """Whether features are hidden states; else they are the logits. Known once something has been read."""
+        return self._trunk is not None
 
     def features(self, vectors: torch.Tensor | None, batch: Batch) -> torch.Tensor:
         """(counted tokens, features): what `logits` turns into their predictions; a gradient reaches `vectors`.

@@ -9,6 +9,9 @@ from typing import Any
 from ..errors import TrainingError
 from ..prompt import MOST_TOKENS
 
+BETAS = (0.9, 0.95)
+"""Of AdamW."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -40,6 +40,16 @@ def write(
     return halving(written, range(len(starts)), lambda each: (each[: len(each) // 2], each[len(each) // 2 :]))
 
 
+def goes_on(
+    reader: Reader, tokenizer: Any, vectors: torch.Tensor | None, opening: str, tokens: int, seed: int = 0
+) -> str:
+    """How the model goes on after the opening behind `vectors`, as text."""
+    ids = reader.seams.inner(opening)
+    (made,) = write(reader, vectors, [ids], tokens, seed, 0.7)
+    before, whole = (str(tokenizer.decode(list(each))) for each in (ids, [*ids, *made]))
+    return whole[len(before) :]
+
+
 def _write(
     reader: Reader,
     vectors: torch.Tensor | None,
