@@ -63,7 +63,8 @@ def _draw(axes: Any, history: History, title: str, begun: float | None) -> None:
     axes.set_ylim(_limits(losses, [each for _, each in seen]))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+    # Losses fall, so this corner is free; for the best one matplotlib looks at all points, and warns when that is slow.
+    axes.legend(frameon=False, fontsize=9, loc="upper right")
 
 
 def _smoothed(losses: Sequence[float]) -> list[float]:
