@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(status)
     except SoftPromptError as problem:
         print(f"soft-prompts: {problem}", file=sys.stderr)
+        if sys.stderr.isatty():  # one line for programs, which look at the last one
+            print(f"{problem.entry} says more", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nsoft-prompts: ended", file=sys.stderr)

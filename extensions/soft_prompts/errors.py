@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+PAGE = "docs/errors.md"
+"""An entry for every class below and for every class of theirs, under its own name as the heading."""
+
 
 class SoftPromptError(Exception):
-    """Base of every error of this library; the message says what, where, and what to do next."""
+    """Base of every error of this library; the message says what, where, and what to do next.
+
+    A traceback of Python 3.11 or newer ends with where more of it stands; `str(problem)` is the message alone.
+    """
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*words)
+        self.__notes__ = [f"{self.entry} says more"]
+
+    @property
+    def entry(self) -> str:
+        """`docs/errors.md#unknownprompt`: where this kind of error is explained, with its cause and cure."""
+        return f"{PAGE}#{type(self).__name__.lower()}"
 
 
 class UnknownPrompt(SoftPromptError, KeyError):

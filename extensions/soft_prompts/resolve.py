@@ -124,13 +124,13 @@ class Resolver:
 
     def _from_library(self, name: str) -> Sequence[Prompt]:
         if self._library is None:
-            raise UnknownPrompt(f"no soft prompt '{name}': this model has no library attached. {self._hint}")
+            raise UnknownPrompt(f"no soft prompt '{name}': this model has no library attached.{self._hint}")
         try:
             return self._library.variants(name)
         except UnknownPrompt as problem:
             if self._library.near(name):
                 raise  # a slip of the pen, and the message says so
-            raise UnknownPrompt(f"{problem} {self._hint}") from None
+            raise UnknownPrompt(f"{problem}.{self._hint}" if self._hint else str(problem)) from None
 
     def _choose(self, candidates: Sequence[Prompt]) -> Prompt:
         refusals = []

@@ -228,7 +228,7 @@ def test_a_process_that_says_odd_things() -> None:
     lines: list[str] = []
     said = 'import sys; print(\'[1]\\n\\u00e9\\n{"event": "note", "text": "x"}\\n{\'); '
     said += "sys.exit('soft-prompts: it is late')"
-    with pytest.raises(TrainingError, match="^it is late$"):
+    with pytest.raises(TrainingError, match="^it is late\n"):
         Process([sys.executable, "-X", "utf8", "-c", said], events.append, lines.append).run()
     assert events == [{"event": "note", "text": "x"}] and lines == ["é", "{"]
     with pytest.raises(TrainingError, match="ended with status 3 and without a word"):
