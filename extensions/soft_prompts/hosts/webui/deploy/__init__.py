@@ -25,7 +25,7 @@ from .steps import Webui, disable, enable, make, put, take
 __all__ = ["ByHand", "Failure", "enabling", "files", "main", "packages", "place"]
 
 
-def parse(arguments: list[str], checkout: Path) -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         "install.py webui", description=__doc__, formatter_class=layout, allow_abbrev=False
@@ -37,7 +37,11 @@ def parse(arguments: list[str], checkout: Path) -> argparse.Namespace:
     parser.add_argument("--user-data-dir", metavar="FOLDER", help="its user_data, where it is started with this option")
     parser.add_argument("--link", action="store_true", help="link to this folder instead of copying it: for developers")
     parser.add_argument("--uninstall", action="store_true", help="take back what was added; soft prompts stay")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def parse(arguments: list[str], checkout: Path) -> argparse.Namespace:
+    options = parser().parse_args(arguments)
     if options.folder is None:
         if checkout.parent.name != "extensions":
             beside = [each for each in place.children(checkout.parent) if place.is_webui(each)]
