@@ -25,6 +25,7 @@ from soft_prompts.errors import (
     InvalidTag,
     Misfit,
     SoftPromptError,
+    UnknownPlaceholder,
     UnknownPrompt,
     UnsupportedModel,
 )
@@ -305,3 +306,19 @@ def test_from_pretrained(tmp_path: Path) -> None:
     assert int(batch["input_ids"].max()) >= FIRST_ID
     text = tokenizer.decode(model.generate(**batch, max_new_tokens=4, do_sample=False)[0], skip_special_tokens=True)
     assert text.startswith("Once there was<<sp:note>>")
+
+
+def test_ids_of_another_attachment_are_refused_by_one_that_has_none(
+    model: Any, tokenizer: Any, make: Callable[..., Any], tokenizer_of: Callable[[str], Any]
+) -> None:
+    """On a GPU an id that no embedding has would end the process."""
+    other = make("gpt2")
+    with (
+        soft_prompts.attach(model, tokenizer, self_test=False),
+        soft_prompts.attach(other, tokenizer_of("bytes"), self_test=False),
+    ):
+        prompt = SoftPrompt.from_text("The sea", model, tokenizer, name="sea")
+        ids = tokenizer(prompt + " x", return_tensors="pt")["input_ids"]
+        for use in (other, other.generate, other.get_input_embeddings()):
+            with pytest.raises(UnknownPlaceholder, match="belongs to another attachment"):
+                use(ids)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from soft_prompts.errors import UnknownPlaceholder
-from soft_prompts.slots import FIRST_ID, LAST_ID, Slots
+from soft_prompts.slots import FIRST_ID, LAST_ID, Slots, _Counter
 from soft_prompts.tags import Tag
 
 
@@ -16,11 +19,12 @@ def block(value: float, tokens: int = 4, width: int = 3) -> np.ndarray:
     return np.full((tokens, width), value, np.float32) + np.arange(tokens, dtype=np.float32)[:, None] / 10
 
 
-def test_ids_are_above_every_vocabulary_and_stable() -> None:
+def test_ids_are_above_every_vocabulary_and_stable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soft_prompts.slots._counter", _Counter())  # as in a process that begins
     slots = Slots(3)
     assert slots.idle
     a, b = slots.place(block(1), Tag("a"), "a"), slots.place(block(2), Tag("b"), "b")
-    assert not slots.idle
+    assert not slots.idle and not Slots(3).idle, "ids of one attachment may be shown to another"
     assert FIRST_ID <= a.ids.start < a.ids.stop <= b.ids.start < LAST_ID
     assert slots.place(block(1), Tag("a"), "a") is a
     assert slots.find("a") is a
@@ -94,3 +98,37 @@ def test_threads_never_see_a_wrong_vector() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+FORK = """
+import os
+import numpy as np
+from soft_prompts.errors import UnknownPlaceholder
+from soft_prompts.slots import FIRST_ID, Slots
+from soft_prompts.tags import Tag
+
+slots, (read, write) = Slots(1), os.pipe()
+assert slots.idle
+before = slots.place(np.zeros((2, 1), np.float32), Tag("before"), "before").ids if {before} else None
+if not os.fork():
+    os.write(write, b"%d" % slots.place(np.ones((2, 1), np.float32), Tag("child"), "child").ids.start)
+    os._exit(0)
+os.wait()
+child = int(os.read(read, 20))
+assert not slots.idle, "the child's ids may come here"
+mine = slots.place(np.ones((2, 1), np.float32), Tag("mine"), "mine").ids
+assert child not in mine and mine.start == (before.stop if before else FIRST_ID)
+try:
+    slots.vectors(np.array([child]))
+except UnknownPlaceholder:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("before", [True, False])
+def test_what_a_fork_gave_out_is_nothing_else_here(before: bool) -> None:
+    """The workers of a loader that tokenizes: their ids are refused by name, and never stand for other vectors."""
+    code = FORK.replace("{before}", str(before))
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "refused\n", done.stderr

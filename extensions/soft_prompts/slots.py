@@ -6,6 +6,8 @@ other vectors, so that caches keyed by id stay right.
 
 from __future__ import annotations
 
+import os
+import random
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterable, Iterator
@@ -20,6 +22,8 @@ from .tags import Tag
 
 FIRST_ID = 1_000_000_000
 LAST_ID = 2**31 - 1
+_FORKED = 1_500_000_000
+"""Below it count processes that were started, above it those that were forked."""
 BUDGET = 256 << 20
 """Bytes of vectors an attachment keeps before it lets go of those used longest ago."""
 
@@ -27,6 +31,7 @@ BUDGET = 256 << 20
 class _Counter:
     def __init__(self) -> None:
         self._next = FIRST_ID
+        self._parent = False
         self._lock = threading.Lock()
 
     def take(self, count: int) -> range:
@@ -37,8 +42,26 @@ class _Counter:
             self._next += count
             return taken
 
+    @property
+    def idle(self) -> bool:
+        """Whether no id was given out in this process, or in one that came from it and may send ids back."""
+        return self._next == FIRST_ID and not self._parent
+
+    def in_parent(self) -> None:
+        """After a fork: the workers of a loader tokenize for the model that is here."""
+        self._parent = True
+
+    def in_child(self) -> None:
+        """After a fork: ids that go on from the parent's would stand for other vectors there."""
+        self._lock = threading.Lock()
+        last = LAST_ID - (1 << 24)
+        if self._next < last:
+            self._next = random.SystemRandom().randrange(max(self._next, _FORKED), last)
+
 
 _counter = _Counter()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=_counter.in_parent, after_in_child=_counter.in_child)
 
 
 @dataclass(eq=False)
@@ -56,8 +79,6 @@ class Slots:
 
     def __init__(self, width: int, budget: int = BUDGET) -> None:
         self.width = width
-        self.idle = True
-        """Whether no id was ever given out: a hook that sees it returns at once."""
         self._most_rows = max(4096, budget // (4 * width))
         self._lock = threading.RLock()
         self._by_key: OrderedDict[Hashable, Slot] = OrderedDict()
@@ -65,6 +86,11 @@ class Slots:
         self._gone: deque[tuple[range, Tag]] = deque(maxlen=4096)
         self._index: list[Slot] = []
         self._starts: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no id can come, this attachment's or another's: a hook that sees it returns at once."""
+        return _counter.idle
 
     def find(self, key: Hashable, tag: Tag | None = None) -> Slot | None:
         """The slot of `key`, if its vectors are still here; counts as a use, and from now on it reads as `tag`."""
@@ -85,7 +111,6 @@ class Slots:
             # Ids only grow, so the order in which slots are made is the order of their ids.
             self._index = [each for each in self._index if each.key in self._by_key] + [slot]
             self._starts = np.array([each.ids.start for each in self._index], np.int64)
-            self.idle = False
             return slot
 
     def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
