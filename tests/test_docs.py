@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,37 @@ def test_the_page_on_training_runs_from_top_to_bottom(
     printed = capsys.readouterr().out
     assert printed.startswith("1 ") and "soft prompt 8 " in printed
     assert (tmp_path / "soft_prompts" / "mira.safetensors").exists()
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory':UserWarning")  # which is Trainer's default, also without a GPU
+def test_the_page_on_huggingface_runs_from_top_to_bottom(
+    story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    from soft_prompts import load
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_stories.txt").write_text("\n***\n".join([story] * 6), "utf-8")
+    names: dict[str, Any] = {}
+    python = blocks("docs/huggingface.md", "python")
+    assert ["trl" in code for code in python] == [False, False, True]
+    for code in python[:2]:
+        exec(compile(code, "docs/huggingface.md", "exec"), names)
+    assert len(load("soft_prompts/mine.safetensors")) == 20
+    kept = sorted((tmp_path / "runs/mine/checkpoint-20").iterdir())
+    told = re.findall(r"`([a-z_]+\.[a-z]+)`", "".join(blocks_of_table("docs/huggingface.md")))
+    assert sorted(told) == [each.name for each in kept]
+    assert 50_000 < sum(each.stat().st_size for each in kept) < 150_000, "the page says 0.1 MB"
+    assert all(each.requires_grad for each in names["base"].parameters()), "closed"
+    if find_spec("trl"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other tools' packages
+            exec(compile(python[2], "docs/huggingface.md", "exec"), names)
+        assert (tmp_path / "runs/trl/checkpoint-3/model.safetensors").exists()
+
+
+def blocks_of_table(page: str) -> list[str]:
+    """The first column of the tables of a page."""
+    return re.findall(r"^\|(.*?)\|", (ROOT / page).read_text("utf-8"), re.MULTILINE)
 
 
 def test_the_readmes_commands_exist() -> None:

@@ -55,6 +55,29 @@ def test_torchao(make: Callable[..., Any], tokenizer: Any, text: Corpus, small: 
     check(make, model, tokenizer, text, small)
 
 
+@pytest.mark.parametrize("kind", [8, 4, "torchao"])
+def test_in_a_trainer(kind: Any, make: Callable[..., Any], tokenizer: Any, story: str, tmp_path: Path) -> None:
+    """The Trainer of Transformers refuses to train such a model, and trains a soft prompt on it."""
+    from transformers import Trainer, TrainingArguments
+
+    from soft_prompts.trainer.hf import SoftPromptModel, collate
+
+    plain, found = make("llama", **SIZE), []
+    quantised = torchao(make("llama", **SIZE)) if kind == "torchao" else bitsandbytes(plain, tmp_path / "model", kind)
+    data = [{"input_ids": tokenizer(story[start : start + 90])["input_ids"]} for start in range(0, 320, 10)]
+    options = {"max_steps": 8, "logging_steps": 1, "report_to": [], "use_cpu": True, "disable_tqdm": True}
+    for model in (make("llama", **SIZE), quantised):
+        before = flags(model)
+        with SoftPromptModel(model, tokenizer, 4, text=story) as prompted:
+            chosen = TrainingArguments(str(tmp_path), train_sampling_strategy="sequential", **options)
+            given = {"train_dataset": data, "data_collator": collate, "optimizers": prompted.optimizers(8)}
+            trainer = Trainer(model=prompted, args=chosen, **given)
+            trainer.train()
+            found.append([each["loss"] for each in trainer.state.log_history if "loss" in each])
+        assert flags(model) == before
+    assert found[1] == pytest.approx(found[0], rel=0.02)
+
+
 def test_packed_weights_are_unpacked(model: Any) -> None:
     """What bitsandbytes does on a CPU, in small: a layer that was evaluated gives no gradient until it is unpacked."""
     from soft_prompts.trainer.frozen import frozen
