@@ -47,6 +47,11 @@ class _Counter:
         """Whether no id was given out in this process, or in one that came from it and may send ids back."""
         return self._next == FIRST_ID and not self._parent
 
+    @property
+    def is_child(self) -> bool:
+        """Whether this process was forked."""
+        return self._next >= _FORKED
+
     def in_parent(self) -> None:
         """After a fork: the workers of a loader tokenize for the model that is here."""
         self._parent = True
@@ -193,6 +198,11 @@ class Slots:
                 return UnknownPlaceholder(
                     f"id {placeholder} stood for {tag}, whose vectors made room for others: tokenize the text again"
                 )
+        if placeholder >= _FORKED and not _counter.is_child:
+            return UnknownPlaceholder(
+                f"id {placeholder} was given out by a worker, which has its own: tokenize the text in the process that "
+                "runs the model (num_workers=0)"
+            )
         return UnknownPlaceholder(
             f"id {placeholder} belongs to another attachment, or to none: tokenize the text with the tokenizer that is "
             "attached to this model"
