@@ -4,6 +4,7 @@ if (location.protocol === "file:")
   window.Worker = class extends EventTarget {
     constructor(address) {
       super()
+      const base = new URL(address, location)
       const frame = document.createElement("iframe")
       frame.hidden = true
       frame.srcdoc = "<!doctype html><title>search</title>"
@@ -13,12 +14,12 @@ if (location.protocol === "file:")
           const load = url =>
             new Promise((done, wrong) => {
               const script = inside.document.createElement("script")
-              Object.assign(script, { src: new URL(url, address), onload: done, onerror: wrong })
+              Object.assign(script, { src: new URL(url, base), onload: done, onerror: wrong })
               inside.document.head.append(script)
             })
           inside.postMessage = data => this.dispatchEvent(new MessageEvent("message", { data }))
           inside.importScripts = (...urls) => urls.reduce((before, url) => before.then(() => load(url)), Promise.resolve())
-          load(address).then(() => started(inside), failed)
+          load(base).then(() => started(inside), failed)
         }
       })
       this.terminate = () => frame.remove()
