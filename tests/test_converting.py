@@ -56,6 +56,15 @@ def test_a_name_of_the_library_and_a_kind_that_is_said(tmp_path: Path, capsys: p
 def test_into_a_folder_that_is_there(tmp_path: Path) -> None:
     kind, files = convert(NOIR, tmp_path, "kobold")
     assert (kind, files) == ("kobold", [tmp_path / "noir.zip"])
+    # A library is no folder of PEFT's.
+    for write in (convert, SoftPrompt.to_file):
+        with pytest.raises(InvalidFile, match="is a folder with other things in it: name the file"):
+            write(NOIR, tmp_path)  # type: ignore[operator]
+    assert [each.name for each in tmp_path.iterdir()] == ["noir.zip"]
+    NOIR.to_file(tmp_path / "new")
+    (tmp_path / "new" / "README.md").write_text("Mine.")
+    NOIR.to_file(tmp_path / "new")
+    assert soft_prompts.load(tmp_path / "new").name == "new"
 
 
 def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

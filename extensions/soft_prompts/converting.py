@@ -7,8 +7,10 @@ from pathlib import Path
 
 from .container import write_atomically
 from .errors import InvalidFile
-from .formats import KINDS, WRITABLE, kind_of, write_as
+from .formats import KINDS, WRITABLE, kind_of, peft, write_as
 from .prompt import SoftPrompt
+
+_PEFT = (peft.CONFIG, *peft.WEIGHTS)
 
 
 def convert(prompt: SoftPrompt, target: Path, kind: str = "", over: bool = False) -> tuple[str, list[Path]]:
@@ -29,6 +31,11 @@ def convert(prompt: SoftPrompt, target: Path, kind: str = "", over: bool = False
 
 def meant(target: Path) -> str:
     """The kind that a target's name asks for; raises InvalidFile where it asks for none."""
+    if target.is_dir() and (names := {each.name for each in target.iterdir()}) and not names & set(_PEFT):
+        raise InvalidFile(
+            f"{target} is a folder with other things in it: name the file that is to be in it, "
+            f"{target / 'noir.safetensors'}, or a new folder for PEFT"
+        )
     if kind := "peft" if target.is_dir() else kind_of(target.name):
         return kind
     ways = ", ".join(f"{kind.ending} for a {kind.label}" for kind in WRITABLE.values() if kind.ending)
