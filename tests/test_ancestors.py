@@ -21,9 +21,10 @@ import torch
 from transformers import pipeline
 
 import soft_prompts
-from soft_prompts import SoftPrompt, demo
-from soft_prompts.errors import InvalidFile
+from soft_prompts import Library, SoftPrompt, demo
+from soft_prompts.errors import InvalidFile, Misfit
 from soft_prompts.slots import FIRST_ID
+from soft_prompts.trainer import Corpus, Facts, Finetune, Pair, Training, WorldInfo, from_text
 
 from .conftest import SHARED
 
@@ -179,6 +180,43 @@ def test_a_prompt_may_stand_where_it_likes_and_as_often() -> None:
         for each in (rows, words)
     )
     assert torch.equal(soft, plain)
+
+
+def test_ids_beyond_sixteen_bits(make: Callable[..., Any], tokenizer: Any) -> None:
+    """KoboldAI and mtj-softtuner kept ids in 16 bits, so that those of a large vocabulary became others."""
+    tokenizer.add_tokens([f"<{number}>" for number in range(66_000)])
+    model = make("llama", vocabulary=66_400)
+    word = f"<{66_000 - 1}>"
+    place = tokenizer.convert_tokens_to_ids(word)
+    assert place == 66_379 > 1 << 16
+    rows = model.get_input_embeddings().weight.detach().numpy()
+    prompt = SoftPrompt.from_text(word, model, tokenizer, name="last")
+    assert np.array_equal(prompt.vectors, rows[[place]])
+    training = Training(
+        model, tokenizer, Finetune(Corpus(f"{word} The sea. " * 400)), tokens=4, steps=1, start=from_text(word)
+    )
+    assert np.array_equal(training.state.vectors.numpy(), rows[[place] * 4])
+    assert {place} <= {int(each) for each in training.lesson.words}
+
+
+def test_facts_longer_than_a_block_have_a_loss(model: Any, tokenizer: Any, story: str) -> None:
+    """mkultra cut such rows before the answer, and a loss of no label is NaN."""
+    pairs = Facts(tuple(Pair(story[start : start + 200], " a lamp") for start in (0, 50, 100)))
+    training = Training(model, tokenizer, WorldInfo(pairs, keep=0), tokens=4, steps=2, block=16)
+    steps = list(training)
+    assert len(steps) == 2 and all(np.isfinite(step.loss) and not step.skipped for step in steps)
+
+
+def test_a_prompt_of_another_width_is_told_why(model: Any, tokenizer: Any, tmp_path: Path) -> None:
+    """KoboldAI left it out of its menu without a word."""
+    SoftPrompt("voyage", np.ones((3, 48))).to_file(tmp_path / "voyage.zip")
+    library = Library(tmp_path)
+    with soft_prompts.attach(model, tokenizer, library, self_test=False) as attached:
+        assert [entry.name for entry in library.entries()] == ["voyage"]
+        fit = attached.fit(library["voyage"])  # type: ignore[arg-type]
+        assert not fit.usable and "48 wide" in fit.reason and "32 wide" in fit.reason
+        with pytest.raises(Misfit, match="48 wide"):
+            tokenizer("<<sp:voyage>>The bridge was silent.")
 
 
 def test_a_model_is_left_as_it_was(model: Any, tokenizer: Any) -> None:

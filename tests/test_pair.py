@@ -74,7 +74,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, SoftProm
     plain = soft_prompts.from_pretrained(demo.path(), self_test=False)
     SoftPrompt.from_text("Rain, and no stars.", *plain, name="noir").save(folder / "noir.safetensors")
     model, tokenizer = soft_prompts.from_pretrained(
-        demo.path(), library=folder, dtype="bfloat16", attn_implementation="eager", low_cpu_mem_usage=True
+        demo.path(), library=folder, dtype="bfloat16", attn_implementation="eager", device_map="cpu"
     )
     return model, tokenizer, soft_prompts.load(folder / "noir.safetensors")
 
