@@ -90,6 +90,10 @@ class Bench:
             self.tokenizer("<<sp:note>>", return_tensors="pt")
             self.model.generate(**ids, max_new_tokens=1)
 
+    def worker_ids(self) -> None:
+        with soft_prompts.attach(self.model, self.tokenizer, "soft_prompts", self_test=False):
+            self.model.generate(torch.tensor([[1, 2_000_000_000]]), max_new_tokens=1)
+
     def twice(self) -> None:
         with soft_prompts.attach(self.model, self.tokenizer, self_test=False):
             soft_prompts.attach(self.model, self.tokenizer, self_test=False)
@@ -234,6 +238,7 @@ SAID: dict[str, list[str | Callable[[Bench], Any]]] = {
         lambda bench: bench.read(["<<sp:noir>>x", "y"]),
     ],
     "Ids of another attachment": [Bench.foreign_ids],
+    "Ids of a worker": [Bench.worker_ids],
     "The text is too short": ["train finetune short.txt --name x"],
     "A long text is short": [squeezed],
     "A device or a package that is not here": [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -150,6 +151,16 @@ def test_a_pipeline_of_many(generator: Any, keeper: SoftPrompt, rain: SoftPrompt
     assert [new(each) for each in generator((each for each in texts), **options)] == alone
     assert [new(each) for each in generator(KeyDataset([{"text": each} for each in texts], "text"), **options)] == alone
     assert new(generator(texts, batch_size=3, **options)) == alone
+
+
+@pytest.mark.skipif(sys.platform != "linux" or sys.version_info >= (3, 14), reason="workers are not forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_pipeline_whose_workers_tokenize(generator: Any, keeper: SoftPrompt) -> None:
+    texts: list[Any] = [keeper + " He", keeper + " She"]
+    with pytest.raises(UnknownPlaceholder, match="num_workers=0"):
+        generator(texts, num_workers=1, **GREEDY)
+    generator.tokenizer(keeper)
+    assert new(generator(texts, num_workers=1, **GREEDY)) == new(generator(texts, **GREEDY))
 
 
 def test_a_pipeline_returns_several(generator: Any, keeper: SoftPrompt) -> None:
