@@ -462,13 +462,15 @@ def test_a_line_that_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
     screen = showing.People(stream)
     screen.begin("begins", {})
-    screen.phase("the model writes", 0, 2)
+    screen.phase("the model writes", 0, 4)
+    screen.phase("the model writes", 2, 4)
     screen.step(step(1))
     screen.step(step(2, validation=1.9))
     screen.note("a word")
     screen.end("ends", {})
     *shown, last = stream.getvalue().split("\r")
     assert max(map(len, shown)) < 80
+    assert "50 % the model writes, 0 s left" in stream.getvalue()
     assert "20 % step 2/10, loss 2.000, best 1.900, 4 s left, 200 tokens/s" in stream.getvalue()
     # What was longer is wiped out, so that no letter of it stays behind a shorter word.
     assert last == "Note: a word\nends\n"

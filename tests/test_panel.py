@@ -423,7 +423,7 @@ def test_every_event_runs(gradio: Any, host: Any) -> None:
     with gradio.Blocks() as blocks:
         LibrarySection().build(gradio, host)
     functions = [each for each in blocks.fns.values() if each.fn is not None and each.inputs]
-    assert len(functions) == 25
+    assert len(functions) == 26
     for each in functions:
         answered = each.fn(*[component.value for component in each.inputs])
         for updates in answered if inspect.isgenerator(answered) else [answered]:

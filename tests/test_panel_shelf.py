@@ -86,6 +86,30 @@ def test_rename(host: Any, keeping: Keeping, folder: Path) -> None:
     assert done["title"]["value"] == "dark/rain" and line(done, "tag") == "<<sp:dark/rain:0.7>>"
 
 
+def test_a_rename_can_be_taken_back(host: Any, keeping: Keeping, folder: Path) -> None:
+    host.pin("character:Emma", "noir", 0.7)
+    before = tree(folder)
+    done = keeping.rename(asked(host, "noir.safetensors", title="dark/rain"))
+    assert "sp-undoable" in line(done, "filed")
+    back = keeping.take_back(asked(host, "dark/rain.safetensors", back=line(done, "back")))
+    assert tree(folder) == before and chosen(host, back) == "noir.safetensors"
+    assert host.kept == {"character:Emma": {"noir": 0.7}}
+    assert "&lt;&lt;sp:noir&gt;&gt; again" in line(back, "filed") and "sp-undoable" not in line(back, "filed")
+    second = answer(keeping.take_back, asked(host, "noir.safetensors", back=line(done, "back")), "filed")
+    assert "taken back already" in line(second, "filed") and tree(folder) == before
+
+
+def test_a_rename_is_not_taken_back_over_another_file(host: Any, keeping: Keeping, folder: Path) -> None:
+    done = keeping.rename(asked(host, "sea.txt", title="lake"))
+    host.make("sea", "Another sea.")
+    before = tree(folder)
+    said = answer(keeping.take_back, asked(host, "lake.txt", back=line(done, "back")), "filed")
+    assert "there is sea.txt already" in line(said, "filed") and tree(folder) == before
+    host.shelf.discard("sea.txt")
+    keeping.take_back(asked(host, "lake.txt", back=line(done, "back")))
+    assert "sea.txt" in tree(folder), "it can be tried again"
+
+
 def test_a_pin_stays_with_a_name_that_another_file_has(host: Any, keeping: Keeping, folder: Path) -> None:
     (folder / "noir@other.safetensors").write_bytes((folder / "noir.safetensors").read_bytes())
     host.pin("everywhere", "noir")
@@ -103,10 +127,14 @@ def test_rename_says_what_is_wrong(host: Any, keeping: Keeping, folder: Path, ti
 
 
 def test_describe(host: Any, keeping: Keeping, folder: Path) -> None:
+    before = next(row for row in host.rows() if row.name == "noir")
     done = keeping.describe(asked(host, "noir.safetensors", description="Fog. ", author=""))
     row = next(row for row in host.rows() if row.name == "noir")
     assert (row.description, row.author, row.model) == ("Fog.", "", "a/tiny")
     assert "vectors are as they were" in line(done, "filed") and "Fog." in line(done, "library")
+    keeping.take_back(asked(host, "noir.safetensors", back=line(done, "back")))
+    again = next(each for each in host.rows() if each.name == "noir")
+    assert (again.description, again.author) == (before.description, before.author) and before.description
 
 
 def test_duplicate(host: Any, keeping: Keeping, folder: Path) -> None:

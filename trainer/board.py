@@ -132,8 +132,12 @@ def _start(board: Board, event: Mapping[str, Any]) -> Board:
 
 def _phase(board: Board, event: Mapping[str, Any]) -> Board:
     behind = board.state == "reporting" or bool(board.pace)
-    phase = str(event["what"]), int(event["done"]), int(event["total"])
-    return replace(board, phase=phase, left=None, state=_to(board, "reporting" if behind else "preparing"))
+    what, done, total = str(event["what"]), int(event["done"]), int(event["total"])
+    left = event.get("left")
+    left = None if left is None else float(left)
+    return replace(
+        board, phase=(what, done, total), left=left, state=_to(board, "reporting" if behind else "preparing")
+    )
 
 
 def _step(board: Board, event: Mapping[str, Any]) -> Board:

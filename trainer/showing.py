@@ -47,12 +47,14 @@ class Events:
 
     def __init__(self, put: Callable[[dict[str, Any]], None]) -> None:
         self._put = put
+        self._phases = Phases()
 
     def begin(self, words: str, facts: dict[str, Any]) -> None:
         self._tell("start", facts)
 
     def phase(self, what: str, done: int, total: int) -> None:
-        self._tell("phase", {"what": what, "done": done, "total": total})
+        left = self._phases.left(what, done, total)
+        self._tell("phase", {"what": what, "done": done, "total": total, "left": left})
 
     def step(self, step: Step) -> None:
         self._tell("step", asdict(step))
@@ -86,6 +88,7 @@ class People:
         self._shown = ""
         self._last = 0.0
         self._phase = ""
+        self._phases = Phases()
         self._speed = Speed()
 
     def begin(self, words: str, facts: dict[str, Any]) -> None:
@@ -93,10 +96,12 @@ class People:
 
     def phase(self, what: str, done: int, total: int) -> None:
         new, self._phase = what != self._phase, what
+        left = self._phases.left(what, done, total)
+        more = "" if left is None else f", {duration(left)} left"
         if self._live:
-            self._write("" if done >= total else bar(done, total, what))
+            self._write("" if done >= total else bar(done, total, what + more))
         elif done < total and (new or self._due()):
-            self._say(f"{what}: {done} of {total}" if done else f"{what} ...")
+            self._say(f"{what}: {done} of {total}{more}" if done else f"{what} ...")
         if done >= total:
             self._phase = ""
 
@@ -161,6 +166,20 @@ class Nobody:
 
     def end(self, words: str, facts: dict[str, Any]) -> None:
         pass
+
+
+class Phases:
+    """Time left of a preparation or a report, by what its pieces have taken."""
+
+    def __init__(self) -> None:
+        self._what, self._begun = "", 0.0
+
+    def left(self, what: str, done: int, total: int) -> float | None:
+        """Seconds; None: not known."""
+        if what != self._what or not done:
+            self._what, self._begun = what, time.monotonic()
+        # The first piece is slower than the others: nothing is promised by it alone.
+        return (time.monotonic() - self._begun) / done * (total - done) if 1 < done <= total else None
 
 
 class Speed:

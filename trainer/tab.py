@@ -42,6 +42,7 @@ class TrainSection:
 
     def __init__(self, open: Callable[[Host], Trains]) -> None:
         self._open = open
+        self._trains: Trains | None = None
 
     @property
     def css(self) -> str:
@@ -56,8 +57,15 @@ class TrainSection:
     def build(self, gr: Any, host: Host) -> None:
         """Its components and events."""
         host.shelf.carriers.add(_carried)
-        training = Training(self._open(host), host)
+        self._trains = self._open(host)
+        training = Training(self._trains, host)
         _events(Wiring(gr), training, _Parts(gr, training).all)
+
+    def mark(self) -> str:
+        """Whether a training runs, or waits for its writer."""
+        boards = self._trains.boards() if self._trains else ()
+        live = next((each for each in boards if each.live), None)
+        return "" if live is None else "paused" if live.state == "paused" else "runs"
 
 
 def _carried(path: Path, called: str) -> Sequence[Arrival]:

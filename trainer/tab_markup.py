@@ -65,6 +65,8 @@ ONCE_MORE = {
     ),
 }
 """Deeds that make a prompt of its own: what they are, what they do, and their button."""
+TIMED = ("preparing", "training", "reporting")
+BEST = "The best so far on text that it does not learn from, in nats a token: less is better."
 RESUMABLE = ("interrupted", "failed", "stopped")
 
 
@@ -141,12 +143,12 @@ def _done(board: Board) -> tuple[str, float | None]:
 
 def _pace(board: Board) -> str:
     parts = []
-    if board.state == "training" and board.left is not None and _finite(board.left):
+    if board.state in TIMED and board.left is not None and _finite(board.left):
         parts.append(f"{duration(board.left)} left")
     if board.state == "training" and _finite(board.tokens_per_second) and board.tokens_per_second > 0:
         parts.append(f"{board.tokens_per_second:,.0f} tokens/s")
     if board.best is not None and _finite(board.best):
-        parts.append(f"best {board.best:.3f}")
+        parts.append(f'<abbr title="{BEST}">best {board.best:.3f}</abbr>')
     return "".join(f"<span>{each}</span>" for each in parts)
 
 

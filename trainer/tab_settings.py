@@ -97,7 +97,7 @@ SETTINGS = (
             "300 for a style, 400 for facts, 1,536 to 3,072 to squeeze", check=whole),
     Setting("rate", "Learning rate", "Higher is bolder, lower is steadier.", "as the kind needs it", check=above),
     Setting("batch", "Rows in a step", "More are steadier and slower.", "as the kind needs it", check=whole),
-    Setting("seed", "Seed", "Another number, another training.", "0", check=count),
+    Setting("seed", "Seed of the training", "Another number, other luck.", "0", check=count),
     Setting("preview-every", "Steps between two samples", "0 for none.", "50", check=count),
     Setting("opening", "How the samples begin", "The model goes on from here.", "The door opened and"),
     Setting("start", "Begin from a text", "What the prompt says before its first step.", "words of the model's own"),

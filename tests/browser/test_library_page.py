@@ -139,9 +139,17 @@ def test_rename(page: Page, host: Any, folder: Path) -> None:
     assert host.kept["everywhere"] == {"dark/rain": 0.7}
     time.sleep(1.5)
     assert "It is <<sp:dark/rain>> now" in page.text("#sp-filed"), "the news of it take it away"
+    assert page.shown("#sp-take-back")
     page.type("#sp-title-box", "../rain")
     page.click("#sp-rename")
     assert page.said("#sp-filed", "cannot name a soft prompt") and tree(folder) == after
+    assert not page.shown("#sp-take-back"), "nothing was changed, and nothing can be taken back"
+    page.type("#sp-title-box", "rain")
+    page.click("#sp-rename")
+    assert page.said("#sp-filed", "It is <<sp:rain>> now") and page.shown("#sp-take-back")
+    page.click("#sp-take-back")
+    assert page.said("#sp-filed", "It is <<sp:dark/rain>> again.") and tree(folder) == after
+    assert until(lambda: page.value("#sp-title-box") == "dark/rain") and not page.shown("#sp-take-back")
 
 
 def test_describe(page: Page, host: Any, folder: Path) -> None:
@@ -291,7 +299,7 @@ def test_a_full_disk_is_words(page: Page, host: Any, folder: Path, monkeypatch: 
         tree(folder) == before
     )
     page.choose("people/emma")
-    assert until(lambda: not page.text("#sp-filed").strip())
+    assert until(lambda: not page.text("#sp-filed .sp-said").strip())
     page.click("#sp-discard")
     assert page.said("#sp-filed", "emma@llama-3-8b.safetensors: the disk is full") and tree(folder) == before
 

@@ -364,6 +364,23 @@ def test_a_reload_in_mid_run(page: Page, trains: Any) -> None:
     assert until(lambda: trains.live.state == "paused")
 
 
+def test_what_runs_is_marked_on_the_tab_from_the_library_too(page: Page, trains: Any) -> None:
+    """After a reload the library is open; gradio measures its tabs by a second row, which nobody sees."""
+    mark = """const tab = [...document.querySelectorAll('#sp-train-button')].find((each) => each.offsetParent);
+        const look = getComputedStyle(tab, '::after');
+        return [look.content, look.backgroundColor, tab.getBoundingClientRect().width]"""
+    browser.Page.open(page)
+    none, _, width = page.js(mark)
+    trains.put(fake.board_in("training"))
+    assert none == "none" and until(lambda: "a training runs" in page.js(mark)[0])
+    assert page.js(mark)[2] == width, "nothing moves by it"
+    running = page.js(mark)[1]
+    trains.pause()
+    assert until(lambda: "a training is paused" in page.js(mark)[0]) and page.js(mark)[1] != running
+    trains.put(fake.board_in("done"))
+    assert until(lambda: page.js(mark)[0] == "none")
+
+
 def test_two_browsers(page: Page, trains: Any) -> None:
     first = page.driver.current_window_handle
     trains.put(fake.board_in("training"))

@@ -69,6 +69,12 @@ class Page(browser.Page):  # type: ignore[misc, name-defined]
         code = "return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent).join('')"
         return str(self.js(code, f".sp-col[data-side={side}] .sp-tok"))
 
+    @property
+    def bubble(self) -> str:
+        """What stands beside a word, if it is seen."""
+        code = "const it = document.querySelector('#sp-try-bubble.sp-on'); return it?.textContent ?? ''"
+        return str(self.js(code))
+
     def word(self, side: str, text: str) -> Any:
         words = "[...document.querySelectorAll(arguments[0])]"
         code = f"return {words}.find((each) => each.textContent.trim() === arguments[1])"
@@ -230,8 +236,14 @@ def test_numbers_by_pointer_and_by_keys(page: Page) -> None:
     assert page.said("Done.")
     ActionChains(page.driver).move_to_element(page.word("left", "neon")).perform()
     assert page.said("“neon”: 20 times likelier with noir", "#sp-try-word")
+    assert page.bubble == "“neon”: 20 times likelier with noir"
+    place = "const at = arguments[0].getBoundingClientRect(); return [at.left, at.top, at.right, at.bottom]"
+    word, bubble = (page.js(place, each) for each in (page.word("left", "neon"), page.one("#sp-try-bubble")))
+    assert 0 < bubble[1] - word[3] < 20 and abs(bubble[0] - word[0]) < 20, "it stands beside its word"
+    ActionChains(page.driver).send_keys(Keys.ESCAPE).perform()
+    assert until(lambda: not page.bubble)
     page.word("right", "sun").click()
-    assert page.said("“sun”: 4.1 times likelier with noir", "#sp-try-word")
+    assert page.said("“sun”: 4.1 times likelier with noir", "#sp-try-word") and page.bubble
     story = page.one(".sp-col[data-side=left] .sp-story")
     page.js("arguments[0].focus()", story)
     story.send_keys(Keys.HOME)

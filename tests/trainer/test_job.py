@@ -72,7 +72,9 @@ def test_here_and_in_a_worker_the_same_is_told(
 
 def varying(event: dict[str, Any]) -> dict[str, Any]:
     """What a clock, a folder or free memory says."""
-    names = {"step": ["seconds"], "start": ["estimate", "model"], "end": ["path", "report"]}.get(event["event"], [])
+    names = {"step": ["seconds"], "phase": ["left"], "start": ["estimate", "model"], "end": ["path", "report"]}.get(
+        event["event"], []
+    )
     return {name: 1 for name in names}
 
 
@@ -160,7 +162,9 @@ def test_a_board_follows_a_run() -> None:
     board = told({"event": "start", "name": "lamp", "settings": {"steps": 100, "tokens": 4}})
     assert (board.state, board.steps, board.start["settings"]["tokens"]) == ("preparing", 100, 4)
     board = told(phase("writing", 1), board=board)
-    assert (board.state, board.phase) == ("preparing", ("writing", 1, 4))
+    assert (board.state, board.phase, board.left) == ("preparing", ("writing", 1, 4), None)
+    board = told({**phase("writing", 2), "left": 8.5}, board=board)
+    assert board.left == 8.5 and told(phase("reading"), board=board).left is None
     board = told(*map(step, range(1, 11)), board=board)
     assert (board.state, board.step, board.phase, board.left) == ("training", 10, ("", 0, 0), 45.0)
     assert board.tokens_per_second == pytest.approx(200)

@@ -1,6 +1,6 @@
 // Training: which start is chosen, the buttons of runs, the table of facts, and news.
 ;(() => {
-  const { PANEL, part, insert, reveal, often } = window.softPrompts;
+  const { PANEL, part, insert, reveal, news, redrawn } = window.softPrompts;
   if (window.softPrompts.train) return;
   const PAGE = "#sp-train-page";
   const AT_ONCE = 100; // rows of the table; more are shown on demand, and all are kept
@@ -135,29 +135,17 @@
     drawn();
   };
 
-  // ---- news: as in the library, once a second while somebody looks
+  // ---- news
 
-  let waits = 0;
-  let heard = "";
-  let known = null;
-  const tick = () => {
-    const page = document.querySelector(PAGE);
-    if (page && page !== known) {
-      known = page;
-      part("#sp-train-spoken")?.setAttribute("aria-live", "polite");
-      new MutationObserver(mark).observe(page, { childList: true, subtree: true });
-    }
-    if (!page?.offsetParent || document.hidden || Date.now() - waits < 30000) return;
-    waits = Date.now();
-    part("#sp-train-poll")?.click();
-  };
-  often(tick, 1000, () => part("#sp-train-progress .sp-live"));
+  redrawn(PAGE, () => {
+    part("#sp-train-spoken")?.setAttribute("aria-live", "polite");
+    mark();
+  });
+  const { rung, answered } = news("#sp-train-poll", 1000, () => document.querySelector(PAGE)?.offsetParent,
+    () => part("#sp-train-progress .sp-live"));
 
   window.softPrompts.train = {
-    // Of a new word, what is to be drawn is on its way.
-    rung: (bell) => { if (bell === heard) waits = 0; else heard = bell; },
-    answered: () => { waits = 0; },
-    draw,
+    rung, answered, draw,
     // What was begun stands at the top, perhaps out of sight.
     began: () => { if (part("#sp-train-progress .sp-live")) reveal("#sp-train-progress"); },
   };

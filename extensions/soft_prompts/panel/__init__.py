@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from ..hosts.protocol import Host, Writes
-from . import sheet, writing
+from . import marks, sheet, writing
 from .library import LibrarySection
 from .parts import Section, Wiring, asset
 from .trying import TryingSection
@@ -51,13 +51,14 @@ def build(host: Host, more: Sequence[Section] = ()) -> None:
     """`panel.build(host)` within a `gr.Blocks` or a tab of one; `css()` and `js()` belong into the same page."""
     import gradio as gr
 
-    wiring = Wiring(gr)
+    wiring, sections = Wiring(gr), _sections(more)
     with gr.Column(elem_id="soft-prompts"):
         writing.build(gr, host)
         with gr.Tabs(elem_id="sp-tabs"):
-            for section in _sections(more):
+            for section in sections:
                 with wiring.tab(section.title, f"sp-{section.key}"):
                     section.build(gr, host)
+        marks.build(gr, sections)
     host.on_warning(toast)
 
 

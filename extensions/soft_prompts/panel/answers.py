@@ -31,7 +31,8 @@ class Asked:
 
     key: of the chosen row. fresh: of the one that was made just now. order, place: of the list. title, description,
     author: what the chosen row shall be called, and say of itself. offer: which upload is shown; keep_as: its name.
-    undo, bin: what shall be put back, by the line of the deletion and by the trash. opening: of a line to show.
+    undo, bin: what shall be put back, by the line of the deletion and by the trash. back: what of the chosen file shall
+    be taken back. opening: of a line to show.
     """
 
     seen: str = ""
@@ -52,6 +53,7 @@ class Asked:
     keep_as: str = ""
     undo: str = ""
     bin: str = ""
+    back: str = ""
     opening: str = ""
     values: tuple[Any, ...] = ()
 

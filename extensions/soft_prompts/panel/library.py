@@ -47,6 +47,10 @@ class LibrarySection:
         _events(acts, panel, keeping)
         shelf_parts.events(acts, keeping)
 
+    def mark(self) -> str:
+        """Nothing goes on here that another room should hear of."""
+        return ""
+
 
 def _components(gr: Any, host: Host, keeping: Keeping) -> dict[str, Any]:
     """The page from top to bottom, as it is before its first poll; names as in `Changes`.

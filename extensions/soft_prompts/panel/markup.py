@@ -146,11 +146,12 @@ def request(last: Request) -> str:
     return f'<p class="sp-small">{_prompt(last)}</p><ul class="sp-uses">{items}</ul>'
 
 
-def said(text: str, kind: Kind = "good") -> str:
-    """What an event answers, in words; a problem is read out at once."""
+def said(text: str, kind: Kind = "good", back: bool = False) -> str:
+    """What an event answers, in words; a problem is read out at once. back: it can be taken back, beside it."""
     role = "alert" if kind == "bad" else "status"
     dot = f'<span class="sp-dot sp-{kind}" aria-hidden="true">{MARKS[kind]}</span>'
-    return f'<div class="sp-said" role="{role}">{dot}<span>{words(text)}</span></div>' if text else ""
+    more = " sp-undoable" if back else ""
+    return f'<div class="sp-said{more}" role="{role}">{dot}<span>{words(text)}</span></div>' if text else ""
 
 
 def _facts(row: Row) -> list[tuple[str, str]]:

@@ -36,6 +36,9 @@ class Section(Protocol):
     def build(self, gr: Any, host: Host) -> None:
         """Its components and events."""
 
+    def mark(self) -> str:
+        """What goes on in it, as a word for its tab; empty: nothing. Asked often, by every page."""
+
 
 @dataclass(frozen=True)
 class Wiring:

@@ -49,9 +49,9 @@ def answers(act: Callable[[Question], Iterator[Changes]], asked: Question, where
             return
 
 
-def line(text: str, kind: markup.Kind = "good") -> dict[str, Any]:
-    """A message, as a component's new properties."""
-    return {"value": markup.said(text, kind)}
+def line(text: str, kind: markup.Kind = "good", back: bool = False) -> dict[str, Any]:
+    """A message, as a component's new properties. back: "Undo" stands beside it."""
+    return {"value": markup.said(text, kind, back)}
 
 
 def silence() -> Changes:

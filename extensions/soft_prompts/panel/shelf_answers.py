@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import secrets
 import shutil
 import tempfile
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,22 +17,24 @@ from ..tags import tag_for
 from . import markup, shelf_markup
 from .allowed import is_text
 from .answers import Asked, Changes, Panel
+from .pocket import Pocket
 from .saying import line, silence
 
-MOST_OFFERS = 32
-"""Uploads that wait for an answer, of all pages together."""
+MOST_OFFERS, MOST_BACK = 32, 64
+"""Uploads that wait for an answer, and changes that can be taken back, of all pages together."""
 LINE = 24
 """Tokens of a line that is shown."""
 NOTHING: Changes = {"offer": {"value": ""}, "offered": {"value": ""}, "keep_as": {"value": ""}}
 
 
 class Keeping:
-    """The files behind the list. Uploads are remembered here: a page that named their place could name any other."""
+    """The files behind the list. Uploads and ways back stay here: a page that named a place could name any other."""
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
         self.host = panel.host
-        self._offers: OrderedDict[str, tuple[str, str, int, int]] = OrderedDict()
+        self._offers: Pocket[tuple[str, str, int, int]] = Pocket(MOST_OFFERS)
+        self._back: Pocket[Callable[[Asked], Changes]] = Pocket(MOST_BACK)
         self._parcels = ""
         self._deleting = threading.Lock()
 
@@ -53,7 +53,23 @@ class Keeping:
             raise SoftPromptError("That is its name already: type another one, then press “Rename”.")
         file = self.host.shelf.rename(row.file, name)
         self._pins_follow(asked, row.name, name)
-        return self._show(asked, file, f"It is {tag_for(name)} now. Texts that say {row.tag} no longer find it.")
+
+        def back(asked: Asked) -> Changes:
+            old = self.host.shelf.rename(file, row.name)
+            self._pins_follow(asked, name, row.name)
+            return self._show(asked, old, f"It is {row.tag} again.")
+
+        return self._show(asked, file, f"It is {tag_for(name)} now. Texts that say {row.tag} no longer find it.", back)
+
+    def take_back(self, asked: Asked) -> Changes:
+        """The name or the words that the file had before."""
+        self.panel.check_free()
+        back = self._back.get(asked.back)
+        if back is None:
+            raise SoftPromptError("This was taken back already, or is too long ago.")
+        changes = back(asked)
+        self._back.pop(asked.back)
+        return changes
 
     def _pins_follow(self, asked: Asked, old: str, new: str) -> None:
         if any(row.name == old and row.usable for row in self.host.rows()):
@@ -68,7 +84,12 @@ class Keeping:
         self.panel.check_free()
         row = self.panel.row(asked)
         self.host.shelf.describe(row.file, description=asked.description.strip(), author=asked.author.strip())
-        return self._show(asked, row.file, "The file says so now. Its vectors are as they were.")
+
+        def back(asked: Asked) -> Changes:
+            self.host.shelf.describe(row.file, description=row.description, author=row.author)
+            return self._show(asked, row.file, "The file says again what it said before.")
+
+        return self._show(asked, row.file, "The file says so now. Its vectors are as they were.", back)
 
     def duplicate(self, asked: Asked) -> Changes:
         """Once more, under the next free name."""
@@ -101,13 +122,13 @@ class Keeping:
 
     def undo(self, asked: Asked) -> Changes:
         """What was just deleted, where it lay."""
-        return self._back(asked, asked.undo)
+        return self._restored(asked, asked.undo)
 
     def put_back(self, asked: Asked) -> Changes:
         """Something out of the trash, where it lay."""
-        return {**self._back(asked, asked.bin), "bin": {"value": ""}} if asked.bin else {}
+        return {**self._restored(asked, asked.bin), "bin": {"value": ""}} if asked.bin else {}
 
-    def _back(self, asked: Asked, key: str) -> Changes:
+    def _restored(self, asked: Asked, key: str) -> Changes:
         self.panel.check_free()
         return self._show(asked, self.host.shelf.restore(key), "It is back where it was.")
 
@@ -137,10 +158,7 @@ class Keeping:
 
     def _offer(self, path: str, called: str, which: int = 0) -> Changes:
         found = self.host.shelf.look(path, called, which)
-        key = secrets.token_hex(8)
-        self._offers[key] = path, called, which, found.more
-        while len(self._offers) > MOST_OFFERS:
-            self._offers.popitem(last=False)
+        key = self._offers.put((path, called, which, found.more))
         return {**self._offered(found), "offer": {"value": key}}
 
     def _next(self, offered: tuple[str, str, int, int]) -> Changes:
@@ -161,16 +179,17 @@ class Keeping:
     def keep(self, asked: Asked) -> Changes:
         """The upload that is shown, under the name that stands there."""
         self.panel.check_free()
-        if asked.offer not in self._offers:
+        offered = self._offers.get(asked.offer)
+        if offered is None:
             raise SoftPromptError("This upload is no longer here: add the file once more.")
-        offered = path, called, which, _ = self._offers[asked.offer]
+        path, called, which, _ = offered
         file = self.host.shelf.take(path, called, asked.keep_as.strip(), which)
-        self._offers.pop(asked.offer, None)
+        self._offers.pop(asked.offer)
         return {**self._show(asked, file, "It is in the library."), **self._next(offered)}
 
     def refuse(self, asked: Asked) -> Changes:
         """It is not kept."""
-        offered = self._offers.pop(asked.offer, None)
+        offered = self._offers.pop(asked.offer)
         return {**silence(), **(self._next(offered) if offered else NOTHING)}
 
     # ---- what the model is asked
@@ -194,11 +213,12 @@ class Keeping:
 
     # ---- what all of them say
 
-    def _show(self, asked: Asked, file: str, words: str) -> Changes:
-        """The file is the chosen one, and this is said of it."""
+    def _show(self, asked: Asked, file: str, words: str, back: Callable[[Asked], Changes] | None = None) -> Changes:
+        """The file is the chosen one, and this is said of it. back: what takes the change back."""
         row = next((each for each in self.host.rows() if each.file == file), None)
         key = markup.key(row or Row("", file, 0, "unreadable"))
-        return {**self.panel.show(asked, key), **self._trash(), "filed": line(words)}
+        way = {"back": {"value": self._back.put(back)}} if back else {}
+        return {**self.panel.show(asked, key), **self._trash(), **way, "filed": line(words, back=back is not None)}
 
     def _trash(self) -> Changes:
         return {"trash": {"value": shelf_markup.trash(self.host.shelf.discarded())}}

@@ -73,7 +73,9 @@ def filing(gr: Any, parts: dict[str, Any], text: Text) -> None:
             parts["duplicate"] = button(gr, "Duplicate", "sp-duplicate")
             parts["convert"] = button(gr, "Make vectors of this text", "sp-convert")
             parts["discard"] = button(gr, "Delete", "sp-discard")
-        text("filed", line=True, elem_id="sp-filed")
+        with gr.Row(elem_id="sp-filed", elem_classes=["sp-acts"]):
+            text("filed", line=True)
+            parts["take_back"] = button(gr, "Undo", "sp-take-back")
         text("forbidden_file", line=True)
         with gr.Accordion("Rename or describe it", open=False, elem_id="sp-words"):
             _words(gr, parts)
@@ -114,7 +116,7 @@ def discarded(gr: Any, parts: dict[str, Any], text: Text) -> None:
 def hidden(gr: Any, parts: dict[str, Any]) -> None:
     """What the page and the answers tell each other, unseen."""
     parts["bin"] = gr.Textbox("", show_label=False, elem_id="sp-bin")
-    for name in ("offer", "undo", "called"):
+    for name in ("offer", "undo", "back", "called"):
         parts[name] = gr.Textbox("", show_label=False)
     parts["parcel"] = gr.File(show_label=False, elem_id="sp-parcel")
 
@@ -127,6 +129,7 @@ def events(acts: Acts, keeping: Keeping) -> None:
     for name in ("rename", "describe", "duplicate", "discard"):
         on(parts[name].click, getattr(keeping, name), "filed")
     on(parts["again"].click, keeping.undo, "binned")
+    on(parts["take_back"].click, keeping.take_back, "filed")
     on(parts["bin"].change, keeping.put_back, "unbinned", trigger_mode="always_last")
     # On its way here gradio takes letters out of a file's name.
     named = "(file, name, ...rest) => [file, (Array.isArray(file) ? file[0] : file)?.orig_name ?? '', ...rest]"

@@ -54,6 +54,10 @@ class TryingSection:
         desk = Desk(host)
         _events(gr, desk, _components(gr, desk))
 
+    def mark(self) -> str:
+        """Nothing goes on here that another room should hear of."""
+        return ""
+
 
 def _components(gr: Any, desk: Desk) -> dict[str, Any]:
     """The page from top to bottom, as it is before its first poll; names as in `Changes`."""
@@ -90,7 +94,7 @@ def _components(gr: Any, desk: Desk) -> dict[str, Any]:
         text("state", markup.state(""))
         text("columns")
         text("legend")
-        gr.HTML('<p id="sp-try-word" class="sp-small" role="status"></p>', elem_classes=["sp-bare"])
+        gr.HTML('<p id="sp-try-word" role="status"></p>', elem_classes=["sp-bare", "sp-unseen"])
         gr.HTML('<div id="sp-try-note" class="sp-note" role="status"></div>', elem_classes=["sp-bare"])
     return parts
 
@@ -120,7 +124,7 @@ def _more(gr: Any, parts: dict[str, Any]) -> None:
         SHORTEST, LONGEST, USUAL, step=10, label="Tokens of each column", elem_id="sp-try-tokens"
     )
     with gr.Row(elem_classes=["sp-acts"]):
-        parts["seed"] = gr.Number(0, precision=0, label="Seed", elem_id="sp-try-seed")
+        parts["seed"] = gr.Number(0, precision=0, label="Seed of both texts", elem_id="sp-try-seed")
         parts["dice"] = button(gr, "🎲 Another seed", "sp-try-dice")
     parts["temperature"] = gr.Slider(0, HOTTEST, 0.7, step=0.05, label="Temperature", elem_id="sp-try-temperature")
     _small(gr, LUCK)

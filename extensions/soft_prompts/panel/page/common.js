@@ -70,6 +70,33 @@
     tick();
   };
 
+  // looks: whether somebody does; not asked again before the answer to the last is there.
+  const news = (poll, every, looks, lively) => {
+    let asked = 0, heard = "";
+    often(() => {
+      if (document.hidden || !looks() || Date.now() - asked < 30000) return;
+      asked = Date.now();
+      part(poll)?.click();
+    }, every, lively);
+    return {
+      // Of a new word, what is to be drawn is on its way.
+      rung: (bell) => { if (bell === heard) asked = 0; else heard = bell; },
+      answered: () => { asked = 0; },
+    };
+  };
+
+  // Each time that something is drawn anew below `selector`, which may come late and be replaced.
+  const redrawn = (selector, react) => {
+    let known = null;
+    often(() => {
+      const place = document.querySelector(selector);
+      if (!place || place === known) return;
+      known = place;
+      new MutationObserver(() => react()).observe(place, { childList: true, subtree: true });
+      react();
+    }, 1000);
+  };
+
   // ---- the clipboard, which exists only over https and on this machine
 
   const copyOldWay = (text) => {
@@ -94,5 +121,9 @@
     }
   };
 
-  window.softPrompts = { PANEL, part, field, isText, nameOf, note, insert, reveal, copy, often };
+  // ---- the marks on the tabs
+
+  const { answered: marked } = news("#sp-marks-poll", 3000, () => document.querySelector(PANEL)?.offsetParent);
+
+  window.softPrompts = { PANEL, part, field, isText, nameOf, note, insert, reveal, copy, often, news, redrawn, marked };
 })();

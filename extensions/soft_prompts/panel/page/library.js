@@ -1,6 +1,6 @@
 // The library: the chosen row, the tag at another strength, and news.
 ;(() => {
-  const { PANEL, part, note, reveal, copy, often } = window.softPrompts;
+  const { PANEL, part, note, reveal, copy, news, redrawn } = window.softPrompts;
   if (window.softPrompts.tag) return;
 
   // ---- the tag with another strength; the same spelling as Tag.__str__
@@ -53,28 +53,11 @@
     all[at + step]?.focus();
   });
 
-  // ---- news: asked for once a second while somebody looks, and not again before the answer to the last is there
-
-  let asked = 0;
-  let seen = null;
-  let heard = "";
-  const tick = () => {
-    const panel = document.querySelector(PANEL);
-    if (panel && panel !== seen) {
-      seen = panel;
-      new MutationObserver(() => mark()).observe(panel, { childList: true, subtree: true });
-    }
-    if (!panel?.offsetParent || document.hidden || Date.now() - asked < 30000) return;
-    asked = Date.now();
-    part("#sp-poll")?.click();
-  };
-  often(tick, 1000);
+  redrawn(PANEL, () => mark());
+  const { rung, answered } = news("#sp-poll", 1000, () => document.querySelector(PANEL)?.offsetParent);
 
   Object.assign(window.softPrompts, {
-    tag,
-    // Of a new word, what is to be drawn is on its way.
-    rung: (bell) => { if (bell === heard) asked = 0; else heard = bell; },
-    answered: () => { asked = 0; },
+    tag, rung, answered,
     copyTag: (text) => copy(text, "Copied.", "The browser does not let it be copied: select the tag and press Ctrl+C."),
     copyReport: (text) => {
       const failed = "The browser does not let it be copied: select it and press Ctrl+C.";

@@ -38,7 +38,7 @@
 
   // ---- the second click of a double click is none: what the first one said would be gone at once
 
-  const ONCE = ["rename", "describe", "duplicate", "convert", "discard", "undo", "keep", "refuse", "make"]
+  const ONCE = ["rename", "describe", "duplicate", "convert", "discard", "undo", "take-back", "keep", "refuse", "make"]
     .map((name) => `${PANEL} #sp-${name}`).join();
   document.addEventListener("click", (event) => {
     if (event.detail < 2 || !event.target.closest?.(ONCE)) return;
