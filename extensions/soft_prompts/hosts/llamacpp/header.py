@@ -55,7 +55,9 @@ def read_header(path: Path) -> Header:
             status = os.fstat(file.fileno())
             return _Reader(file, path, status.st_size).header(status.st_mtime_ns)
     except OSError as problem:
-        raise InvalidFile(f"{path} cannot be read: {problem.strerror or problem}; check the name and the permissions") from problem
+        raise InvalidFile(
+            f"{path} cannot be read: {problem.strerror or problem}; check the name and the permissions"
+        ) from problem
 
 
 class _Reader:
