@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import posixpath
 import re
 import tempfile
 from pathlib import Path
@@ -21,8 +22,14 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = ("CHANGELOG.md", "CONTRIBUTING.md")
 """Pages of the site that lie at the top of the checkout."""
+BOOSTS = {"index.md": 2.0, "first-story.md": 2.0, "tab.md": 2.0, "benchmarks.md": 0.3, **dict.fromkeys(OUTSIDE, 0.2)}
+"""Pages that a search names earlier or later than the number of their words would."""
 STAGED = tempfile.TemporaryDirectory(prefix="soft-prompts-docs-")
 
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"), key=lambda path: path.stem != "text_generation")
+"""The one that others lead on from is first, and stands for their folder."""
+
+LINK = re.compile(r"(\]\(|src(?:set)?=\")([\w./-]+)")
 PICTURE = re.compile(r'<picture>\s*<source [^>]*srcset="([^"]+)">\s*<img alt="([^"]*)" src="([^"]+)">\s*</picture>')
 
 
@@ -39,9 +46,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name in OUTSIDE:
-        text = re.sub(r"(\]\(|src(?:set)?=\")docs/", r"\1", (ROOT / name).read_text("utf-8"))
-        files.append(File.generated(config, name, content=text))
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        files.append(File.generated(config, name, content=(ROOT / name).read_text("utf-8")))
+    for path in NOTEBOOKS:
         text = notebook(json.loads(path.read_text("utf-8")))
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=text))
     return files
@@ -49,12 +55,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     here = page.file.src_uri
-    up = "../" if here.startswith("notebooks/") else ""
-    text = re.sub(rf"\]\(\.\./({'|'.join(map(re.escape, OUTSIDE))})", rf"]({up}\1", markdown)
-    text = re.sub(r"\]\((?:\.\./)?README\.md", f"]({up}index.md", text)
-    text = re.sub(r"\]\(\.\./docs/", "](../", text)
-    text = re.sub(r"\]\((?:\.\./)?(?:notebooks/)?([\w-]+)\.ipynb", rf"]({'' if up else 'notebooks/'}\1.md", text)
+    page.meta["search"] = {"boost": BOOSTS.get(here, 1.0)}
+    text = LINK.sub(lambda found: found[1] + moved(found[2], here), markdown)
     return PICTURE.sub(_by_scheme, text)
+
+
+def moved(target: str, here: str) -> str:
+    """Where a link of the page `here` leads on the site; what is no file of the checkout stays as it is."""
+    folder = posixpath.dirname(here) or ("" if here in OUTSIDE else "docs")
+    path = posixpath.normpath(posixpath.join(folder, target))
+    if not (ROOT / path).exists():
+        return target
+    if path == "README.md":
+        path = "index.md"
+    if path == "notebooks" and NOTEBOOKS:
+        path = f"notebooks/{NOTEBOOKS[0].name}"
+    there = path.removeprefix("docs/").replace(".ipynb", ".md")
+    return posixpath.relpath(there, posixpath.dirname(here) or ".")
 
 
 def notebook(content: dict[str, Any]) -> str:
