@@ -69,7 +69,7 @@ def as_seen(outputs: list[Any]) -> list[Any]:
 
 def kinds(cell: Any) -> list[Any]:
     """What is to be seen of a cell, but for its numbers and words, and for what other releases say aside."""
-    shown = [each for each in cell.outputs if each.get("name") != "stderr"]
+    shown = as_seen([each for each in copy.deepcopy(cell.outputs) if each.get("name") != "stderr"])
     return [(each.output_type, each.get("name"), sorted(each.get("data", {}))) for each in shown]
 
 
