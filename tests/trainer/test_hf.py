@@ -109,6 +109,24 @@ def test_real_words_as_a_prompt_are_those_words(family_model: Any, tokenizer: An
     assert float((found - wanted).norm() / wanted.norm()) < 1e-3
 
 
+def test_every_family_learns_and_computes_it_again(family_model: Any, tokenizer: Any, story: str) -> None:
+    """The gradient is that of the logits' loss, also where what is inside the layers is computed twice."""
+    batch = collate(rows(tokenizer, story, 18, 3))
+    with SoftPromptModel(family_model, tokenizer, TOKENS, start=START) as model:
+        logits = model.eval()(batch["input_ids"], batch["attention_mask"]).logits
+        wanted = torch.nn.functional.cross_entropy(
+            logits[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten()
+        )
+        (gradient,) = torch.autograd.grad(wanted, [model.vectors])
+        for again in (False, True):
+            if again:
+                model.gradient_checkpointing_enable()
+            loss = model.train()(**batch).loss
+            (found,) = torch.autograd.grad(loss, [model.vectors])
+            assert float(loss.detach()) == pytest.approx(float(wanted.detach()), abs=1e-4)
+            assert float((found - gradient).norm() / gradient.norm()) < 1e-3, again
+
+
 def test_padding_and_heads_change_nothing(make: Callable[..., Any], tokenizer: Any, story: str) -> None:
     given = [each["input_ids"] for each in rows(tokenizer, story, 20, 3)]
     given[1] = given[1][1:]  # without the head, as the later pieces of a text are
@@ -280,9 +298,10 @@ def test_a_checkpoint_is_the_soft_prompt(storyteller: tuple[Any, Any], story: st
         assert "tokenizer.json" not in {each.name for each in folder.iterdir()}
     kept = soft_prompts.load(folders[-1] / "model.safetensors")
     assert kept == now and kept.metadata["base_model"] == "storyteller" and len(kept) == 20
-    with soft_prompts.attach(model, tokenizer, tmp_path / "library") as attached:
-        assert len(tokenizer("<<sp:model>>It was late", return_tensors="pt")["input_ids"][0]) > 20
-        assert attached.fit(kept).verdict == "fits"
+    for used in (model, prompted):  # or the one that was trained, in which the model is
+        with soft_prompts.attach(used, tokenizer, tmp_path / "library") as attached:
+            assert len(tokenizer("<<sp:model>>It was late", return_tensors="pt")["input_ids"][0]) > 20
+            assert attached.fit(kept).verdict == "fits"
 
 
 def test_a_run_goes_on_with_the_same_numbers(
