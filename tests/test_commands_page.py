@@ -64,7 +64,7 @@ def section(parser: argparse.ArgumentParser, title: str, words: str) -> str:
         for action in group._group_actions:
             if not isinstance(action, argparse._HelpAction):
                 rows.append(f"| `{named(action).replace('|', chr(92) + '|')}` | {helped(parser, action)} |")
-    lines.append("\n".join(["| | |", "|---|---|", *rows]))
+    lines.append("\n".join(["| you type | for |", "|---|---|", *rows]))
     if parser.epilog:
         lines.append(" ".join(parser.epilog.split()))
     return "\n\n".join(lines)
