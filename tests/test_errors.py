@@ -302,6 +302,16 @@ AS_IT_IS = ("A model without a library",)
 """Messages with dots of their own."""
 
 
+def test_what_installing_says_is_said_there() -> None:
+    rows = re.findall(r"^\| (.+?) \| .+ \|$", PAGE.partition("\n## Installing\n")[2], re.MULTILINE)[1:]
+    sources = [ROOT / "install.py", *(FOLDERS[0] / "hosts" / "webui" / "deploy").glob("*.py")]
+    text = " ".join(path.read_text("utf-8") for path in sources)
+    assert len(rows) == 6
+    for row in rows:
+        for part in row.split("..."):
+            assert part.strip() in text, row
+
+
 # ---- each class has its entry, and says where it is
 
 
