@@ -63,7 +63,33 @@ def peft_steps(
 
     counted: how many tokens at the end of each row count; by default all.
     """
+    data = [{"input_ids": row, "labels": _labels(row, counted)} for row in rows]
+    _run(_prompt_tuned(subject), data, steps, batch, after, learning_rate=rate, seed=seed)
 
+
+def hosted_steps(
+    subject: Subject,
+    rows: torch.Tensor,
+    steps: int,
+    batch: int,
+    after: Callable[[int, Any], None],
+    counted: int | None = None,
+) -> None:
+    """The same with our model in the place of PEFT's."""
+    from soft_prompts.trainer.hf import SoftPromptModel
+
+    head = torch.tensor(subject.head)
+    uncounted = torch.full_like(head, -100)
+    data = [
+        {"input_ids": torch.cat([head, row]), "labels": torch.cat([uncounted, _labels(row, counted)])} for row in rows
+    ]
+    with SoftPromptModel(subject.model, subject.tokenizer, TOKENS, text=subject.about) as model:
+        _run(model, data, steps, batch, after, learning_rate=model.rate())
+
+
+def _run(
+    model: Any, data: list[Any], steps: int, batch: int, after: Callable[[int, Any], None], **settings: Any
+) -> None:
     class After(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
             after(state.global_step, others["model"])
@@ -73,8 +99,6 @@ def peft_steps(
             output_dir=folder,
             max_steps=steps,
             per_device_train_batch_size=batch,
-            learning_rate=rate,
-            seed=seed,
             use_cpu=True,
             dataloader_pin_memory=False,
             dataloader_drop_last=True,
@@ -83,9 +107,9 @@ def peft_steps(
             save_strategy="no",
             eval_strategy="no",
             logging_strategy="no",
+            **settings,
         )
-        data = [{"input_ids": row, "labels": _labels(row, counted)} for row in rows]
-        trainer = Trainer(model=_prompt_tuned(subject), args=arguments, train_dataset=data, callbacks=[After()])
+        trainer = Trainer(model=model, args=arguments, train_dataset=data, callbacks=[After()])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
 

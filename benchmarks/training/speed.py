@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -13,7 +15,7 @@ from ..common.tables import Section
 from ..common.turns import Interval, ratio, turns
 from . import ours
 from .apart import apart
-from .rivals import TOKENS, peft_steps
+from .rivals import TOKENS, hosted_steps, peft_steps
 from .subjects import BLOCK, Subject, noir, random_llama
 
 SHAPES = {
@@ -44,8 +46,24 @@ def speed(rounds: int = 9) -> Section:
         if block == BLOCK:
             section.least(f"times as fast, {name}", faster.middle, 1.5, stretch=True)
     section.table(("a step", "Trainer + PEFT", "ours", f"times as fast, median of {rounds}"), rows)
+    _in_trainer(subject, section, -(-rounds // 3))
     section.say(f"{subject.name}, float32, prompt of {TOKENS} tokens, {_threads()}.")
     return section
+
+
+def _in_trainer(subject: Subject, section: Section, rounds: int) -> None:
+    """The same Trainer, PEFT's model in it and ours: what changes where a script stays as it is."""
+    rows = []
+    for name, (batch, block, counted, steps, wanted) in SHAPES.items():
+        if not wanted:
+            continue
+        data = subject.blocks(block).train
+        ways = {"theirs": peft_steps, "ours": hosted_steps}
+        works = {way: partial(_seconds, run, subject, data, steps, batch, counted) for way, run in ways.items()}
+        found = turns(works, rounds)
+        faster = ratio(found["theirs"], found["ours"])
+        rows.append((name, f"{median(found['theirs']):.3f} s", f"{median(found['ours']):.3f} s", faster))
+    section.table(("a step of the Trainer", "PEFT", "SoftPromptModel", "times as fast"), rows)
 
 
 def _threads() -> str:
@@ -73,9 +91,14 @@ def _against_peft(
 
 
 def peft_seconds(subject: Subject, rows: torch.Tensor, steps: int, batch: int, counted: int) -> float:
-    """Of one step, the mean of `steps`, from the end of one to the end of the next."""
+    """Of one step of Trainer + PEFT."""
+    return _seconds(peft_steps, subject, rows, steps, batch, counted)
+
+
+def _seconds(run: Any, subject: Subject, rows: torch.Tensor, steps: int, batch: int, counted: int) -> float:
+    """Of one step, the mean of `steps`, from the end of one to the end of the next; the very first does not count."""
     ends: list[float] = []
-    peft_steps(subject, rows, steps + 1, batch, lambda number, model: ends.append(clock()), counted=counted)
+    run(subject, rows, steps + 1, batch, lambda number, model: ends.append(clock()), counted=counted)
     return (ends[-1] - ends[0]) / steps
 
 
