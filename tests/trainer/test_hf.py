@@ -393,6 +393,7 @@ def test_errors_say_what_to_do(make: Callable[..., Any], tokenizer: Any, story: 
         other = {"vectors": torch.zeros(9, 32), "origin": torch.zeros(9, 32)}
         refused(r"vectors are \(9, 32\), and this prompt is \(4, 32\)", lambda: model.load_state_dict(other))
         refused("accelerate launch", model._replicate_for_data_parallel)
+        refused("save first", lambda: model.save_pretrained(tmp_path, push_to_hub=True))
         assert model(ids, position_ids=torch.arange(5).unsqueeze(0), use_cache=False).logits.shape == (1, 5, 400)
     refused("start=from_prompt", lambda: SoftPromptModel.from_pretrained(tmp_path))
     refused("3 input_ids and 2 labels", lambda: collate([{"input_ids": [1, 2, 3], "labels": [1, 2]}]))

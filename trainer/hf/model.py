@@ -259,6 +259,8 @@ class SoftPromptModel(PreTrainedModel):
         **others: Any,
     ) -> None:
         """Write `save_directory/model.safetensors`, a soft prompt as a library wants it. Raises InvalidFile."""
+        if others.get("push_to_hub"):
+            raise TrainingError("save first, and then upload the folder: hf upload REPOSITORY FOLDER")
         if is_main_process:
             prompt = self._prompt("model", (state_dict or self.state_dict())["vectors"])
             write_atomically(Path(save_directory) / SAFE_WEIGHTS_NAME, pack(*prompt.parts()))
