@@ -51,7 +51,7 @@ def sections(seeds: range, full: bool, rounds: int) -> dict[str, Callable[[], It
         "memory": lambda: iter([memory.memory(HERE)]),
         "ancestors": lambda: iter([cost.cost(subjects.noir(), seeds)]),
         "worldinfo": lambda: iter([worldinfo.worldinfo(seeds)]),
-        "distill": lambda: iter([distill.distill(seeds)]),
+        "distill": lambda: iter([distill.distill(seeds, full)]),
     }
 
 
@@ -76,7 +76,7 @@ def arguments() -> argparse.Namespace:
     names = ("quality", "speed", "memory", "ancestors", "worldinfo", "distill")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=names, help="this section; may be given several times")
-    parser.add_argument("--full", action="store_true", help="three seeds everywhere, and the storyteller at 400 steps")
+    parser.add_argument("--full", action="store_true", help="three seeds, the storyteller at 400 steps, a twentieth")
     parser.add_argument("--check", action="store_true", help="end with 1 where a target is missed")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch, where time is not measured")
     parser.add_argument("--speed-threads", type=int, default=1, help="of torch, in the section speed")
