@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from soft_prompts import SoftPrompt, cli
+from soft_prompts import SoftPrompt, cli, load
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -53,7 +53,7 @@ def test_the_page_on_training_runs_from_top_to_bottom(
         exec(compile(code, "docs/training.md", "exec"), names)
     assert len(names["Facts"].read("emma.json").pairs) == 3
     printed = capsys.readouterr().out
-    assert printed.startswith("1 ") and "soft prompt 8 " in printed
+    assert printed.startswith("4 ") and "soft prompt 8 " in printed
     assert (tmp_path / "soft_prompts" / "mira.safetensors").exists()
 
 
@@ -88,6 +88,21 @@ def blocks_of_table(page: str) -> list[str]:
     return re.findall(r"^\|(.*?)\|", (ROOT / page).read_text("utf-8"), re.MULTILINE)
 
 
+def test_the_page_in_python_runs_from_top_to_bottom(
+    story: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_stories.txt").write_text(story, "utf-8")
+    names: dict[str, Any] = {}
+    for code in blocks("docs/in-python.md", "python"):
+        exec(compile(code, "docs/in-python.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "<<sp:rain>>The door opened and" in printed and "<<sp:mine>><<sp:four>>It was late when" in printed
+    assert "<<sp:rain:0.5>>The door opened and" in printed and "UUID:" in printed
+    mine, four = (load(tmp_path / "soft_prompts" / f"{name}.safetensors") for name in ("mine", "four"))
+    assert mine.metadata["author"] == "Ann" and four.metadata["fingerprint"] == mine.metadata["fingerprint"]
+
+
 def test_the_readmes_commands_exist() -> None:
     lines = [line for block in blocks("README.md", "") for line in block.splitlines()]
     commands = [shlex.split(line) for line in lines if line.startswith("soft-")]
@@ -108,10 +123,11 @@ def test_the_readmes_commands_exist() -> None:
         cli.parser().parse_args(command[1:])
 
 
-def test_what_the_readme_says_of_tags_is_so() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/tags.md"])
+def test_what_is_said_of_tags_is_so(page: str) -> None:
     from soft_prompts.tags import Tag, name_problem, parse, suggest_name
 
-    readme = (ROOT / "README.md").read_text("utf-8")
+    readme = (ROOT / page).read_text("utf-8")
     rows = re.findall(r"^\| `(\S+)` \|", readme[readme.index("| you type |") :], re.MULTILINE)
     tags = [piece for row in rows for piece in parse(row) if isinstance(piece, Tag)]
     assert [tag.strength for tag in tags] == [1, 1, 0.7, 0, -1] and parse(rows[-1]) == ["<<sp:noir>>"]

@@ -26,6 +26,12 @@ def save(folder: Path, name: str, value: float = 1.0, width: int = 4) -> Path:
     return path
 
 
+def test_a_folder_that_is_not_there_is_said_to_be_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownPrompt, match=f"in prompts \\(there is no such folder in {tmp_path}\\): put noir"):
+        Library("prompts")["noir"]
+
+
 def test_it_is_a_mapping(tmp_path: Path) -> None:
     save(tmp_path, "noir")
     save(tmp_path, "people/emma")

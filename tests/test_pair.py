@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStream
 from transformers.pipelines.pt_utils import KeyDataset
 
 import soft_prompts
-from soft_prompts import Library, SoftPrompt, TaggedText, demo
-from soft_prompts.errors import AmbiguousPrompt, UnknownPlaceholder, UnknownPrompt, UnsupportedInput
+from soft_prompts import Library, SoftPrompt, TaggedText, TextPrompt, demo
+from soft_prompts.errors import AmbiguousPrompt, UnknownPlaceholder, UnknownPrompt, UnsupportedInput, UnsupportedModel
 from soft_prompts.slots import FIRST_ID
 
 KEEPER, RAIN = " The old keeper sat down by the fire.", " The rain came in from the sea."
@@ -116,9 +116,33 @@ def test_where_the_files_are_is_said_to_both(monkeypatch: pytest.MonkeyPatch) ->
     assert heard == [(AutoTokenizer, where), (AutoModelForCausalLM, {**where, "dtype": "float32"})]
 
 
+def test_a_model_that_writes_on_from_nothing_is_refused_in_a_line(tmp_path: Path) -> None:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    config = T5Config(vocab_size=64, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(demo.path()).save_pretrained(tmp_path)
+    with pytest.raises(UnsupportedModel, match="is a T5 model, and Transformers has none of that kind") as refused:
+        soft_prompts.from_pretrained(tmp_path)
+    assert len(str(refused.value)) < 300
+
+
+def test_what_attach_is_given_by_mistake(model: Any, tokenizer: Any) -> None:
+    with pytest.raises(UnsupportedModel, match=r"'gpt2' is a name: soft_prompts.from_pretrained\('gpt2'\) loads both"):
+        soft_prompts.attach("gpt2", tokenizer)
+    with pytest.raises(UnsupportedModel, match="was given no tokenizer"):
+        soft_prompts.attach(model, None)
+
+
 def test_what_cannot_come_back_is_refused() -> None:
     with pytest.raises(UnsupportedInput, match="no output_loading_info.*soft_prompts.attach"):
         soft_prompts.from_pretrained(demo.path(), output_loading_info=True)
+
+
+def test_a_text_prompt_given_by_name(model: Any, tokenizer: Any) -> None:
+    ids = tokenizer(KEEPER, add_special_tokens=False)["input_ids"]
+    with soft_prompts.attach(model, tokenizer, prompts=[TextPrompt("keeper", KEEPER)], self_test=False):
+        assert len(tokenizer.encode("<<sp:keeper>>", add_special_tokens=False)) == len(ids)
 
 
 def test_a_prompt_in_no_folder_has_to_come_with_its_text(pair: tuple[Any, Any], keeper: SoftPrompt) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,9 +85,19 @@ def test_only_texts_and_prompts_can_be_added() -> None:
             wrong()  # type: ignore[no-untyped-call]
 
 
+def test_embeddings_say_which_model_they_are_for(model: Any, tokenizer: Any) -> None:
+    rows = model.get_input_embeddings().weight[:3]
+    mine = SoftPrompt.from_embeddings(rows, name="mine", model=model, tokenizer=tokenizer)
+    text = SoftPrompt.from_text("The sea", model, tokenizer, name="text")
+    assert mine.metadata["fingerprint"] == text.metadata["fingerprint"]
+    with pytest.raises(InvalidPrompt, match="have a gradient: SoftPrompt.from_embeddings takes them"):
+        SoftPrompt("mine", rows)
+
+
 def test_one_name_with_two_contents_is_refused() -> None:
-    with pytest.raises(AmbiguousPrompt, match="'noir'.*another name"):
+    with pytest.raises(AmbiguousPrompt, match="'noir'.*another name") as refused:
         prompt() + " and " + prompt(value=2)
+    assert all(each.digest[:8] in str(refused.value) for each in (prompt(), prompt(value=2))), "to tell them apart"
     assert prompt() + prompt() == "<<sp:noir>><<sp:noir>>"
 
 

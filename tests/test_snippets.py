@@ -27,6 +27,7 @@ RUN = {
     ("docs/errors.md", "text"): "test_errors.py::test_the_page_prints_what_is_said",
     ("docs/first-story.md", "text"): "test_snippets.py::test_a_text_with_tags_is_one",
     ("docs/huggingface.md", "python"): "test_docs.py::test_the_page_on_huggingface_runs_from_top_to_bottom",
+    ("docs/in-python.md", "python"): "test_docs.py::test_the_page_in_python_runs_from_top_to_bottom",
     ("docs/index.md", "python"): "test_snippets.py::test_short_snippets_run",
     ("docs/llamacpp.md", "python"): "llamacpp/test_page.py::test_the_programs_of_the_page",
     ("docs/llamacpp.md", "text"): "llamacpp/test_page.py::test_the_page_shows_what_export_says",
@@ -48,6 +49,7 @@ NO_COMMANDS = {
 # Programs of others: how their lines begin -> why nothing of them is checked here.
 FOREIGN = {
     "cd ": "a folder of the reader's",
+    "jupyter notebook ": "a program of others, on a file of which test_notebooks.py runs each cell",
     "git clone ": "an address that the reader's page shows",
     "vllm serve ": "a server that needs a GPU; docs/vllm.md says that none was run",
 }
@@ -114,6 +116,9 @@ def check(line: str) -> None:
         paths(words[words.index("pytest") + 1 :])
     elif "soft_prompts.demo.build" in words:
         assert '"--output"' in (ROOT / "extensions/soft_prompts/demo/build.py").read_text("utf-8")
+    elif words[:2] == ["pip", "install"]:
+        extras = re.findall(r"\[(\w+)\]", line)
+        assert all(f"\n{each} = [" in (ROOT / "pyproject.toml").read_text("utf-8") for each in extras), line
     elif words[0].endswith("/ruff"):
         assert words[1] in ("check", "format")
     else:

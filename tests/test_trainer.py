@@ -171,6 +171,12 @@ def test_a_name_that_cannot_be_is_refused_before_the_training(model: Any, tokeni
     assert flags(model) == started
 
 
+@pytest.mark.parametrize(("task", "words"), [("noir.txt", "learnt of 'noir.txt'"), (Corpus("x"), "learnt of a Corpus")])
+def test_a_text_is_no_task(model: Any, tokenizer: Any, task: Any, words: str) -> None:
+    with pytest.raises(TrainingError, match=f"{words}\\? Write Finetune"):
+        train(model, tokenizer, task, name="x")
+
+
 def test_a_second_iteration_begins_anew(model: Any, tokenizer: Any, text: Corpus) -> None:
     training = Training(model, tokenizer, Finetune(text), **SMALL)
     list(training)

@@ -106,7 +106,9 @@ def test_the_page_runs(
     monkeypatch.chdir(tmp_path)
     model, tokenizer = storyteller
     SoftPrompt("noir", np.full((4, 160), 0.01)).save("soft_prompts/noir.safetensors")
-    names: dict[str, Any] = {"model": model, "tokenizer": tokenizer, "server": server}
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", {"org/model": model}.get)
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", {"org/model": tokenizer}.get)
+    names: dict[str, Any] = {"server": server}
     for code in blocks("docs/vllm.md", "python"):
         exec(compile(code, "docs/vllm.md", "exec"), names)
     path, body = Server.asked[-1]

@@ -28,7 +28,7 @@ from .judging import OTHER_TYPE, judge, skip
 from .lesson import Preparation, Watch, Written
 from .reader import Reader
 from .settings import BETAS, Settings
-from .tasks import Task
+from .tasks import Task, check_task
 from .writing import goes_on
 
 SAVED = 15.0
@@ -57,6 +57,8 @@ class Step:
 class Training:
     """`training = Training(model, tokenizer, task, tokens=20)`; iterate, then `training.prompt("noir")`.
 
+    To iterate again begins anew; a keeper that resumes goes on.
+
     The model is frozen within each step, and exactly as before between two of them and afterwards.
     settings: the fields of Settings. start: what the prompt is at first (initial.py). keeper: writes checkpoints, and
     goes on from one. lock: entered around each step and each piece of a preparation or a report, for a model that
@@ -78,6 +80,7 @@ class Training:
         watch: Watch | None = None,
         **settings: Any,
     ) -> None:
+        check_task(task)
         self.reader = Reader(model, tokenizer)
         self.lesson = task.lesson(self.reader)
         self.settings = Settings.of({**self.lesson.defaults, **settings})
@@ -162,11 +165,14 @@ class Training:
         """Save where the training stands, for who ends it between two steps and goes on later; raises InvalidFile."""
         self._save(better=False)
 
-    def keep(self, prompt: SoftPrompt, files: dict[str, bytes]) -> None:
-        """Write the finished prompt and its report through the keeper; raises InvalidFile."""
+    def keep(self, prompt: SoftPrompt, files: dict[str, bytes] | None = None) -> None:
+        """`training.keep(training.prompt("noir"))`: write the finished prompt through the keeper; raises InvalidFile.
+
+        What only served to go on is taken away. files: by their names, to stand beside it, such as a report.
+        """
         if self._keeper is not None:
             keeper = self._keeper
-            self._engine.crowd.agreed(lambda: keeper.finish(prompt, files))
+            self._engine.crowd.agreed(lambda: keeper.finish(prompt, files or {}))
 
     @property
     def done(self) -> int:

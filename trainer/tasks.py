@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from ..errors import TrainingError
 from .data import Corpus, Facts, Lore
 from .distill import DistillLesson
 from .finetune import FinetuneLesson
@@ -66,3 +67,13 @@ class Distill:
     def lesson(self, reader: Reader) -> Lesson:
         lore = self.source if isinstance(self.source, Lore) else Lore.read(self.source, questions=self.questions)
         return DistillLesson(reader, lore, self.rows, self.at_most)
+
+
+def check_task(task: Any) -> None:
+    """Raises TrainingError, with what to write, where a text or its file was given without what to learn of it."""
+    if not hasattr(task, "lesson"):
+        given = repr(task)[:40] if isinstance(task, (str, Path)) else f"a {type(task).__name__}"
+        raise TrainingError(
+            f"what shall be learnt of {given}? Write Finetune(...) around it for a style, WorldInfo(...) for facts, "
+            "Distill(...) for a long text"
+        )

@@ -251,7 +251,8 @@ class Library(Mapping[str, Prompt]):
 
     def _unknown(self, name: str) -> UnknownPrompt:
         listing = self._latest()
-        return unknown_prompt(name, str(self.folder), listing.near(name, 3), len(listing.names))
+        gone = "" if self.folder.is_dir() else f"there is no such folder in {Path.cwd()}"
+        return unknown_prompt(name, str(self.folder), listing.near(name, 3), len(listing.names), gone)
 
 
 def _signature(path: str) -> Signature:
@@ -265,8 +266,8 @@ def _same(one: Prompt, other: Prompt) -> bool:
     return one == other and getattr(one, "metadata", None) == getattr(other, "metadata", None)
 
 
-def unknown_prompt(name: str, where: str, near: Iterable[str], count: int) -> UnknownPrompt:
-    """The error for a name that nothing holds, with what the writer can do next."""
+def unknown_prompt(name: str, where: str, near: Iterable[str], count: int, gone: str = "") -> UnknownPrompt:
+    """The error for a name that nothing holds, with what the writer can do next. gone: where there is no folder."""
     if ".." in name.split("/") or name.startswith("/"):
         return UnknownPrompt(
             f"the name '{name}' points out of {where}: names stay within the library folder, without '..'"
@@ -274,6 +275,6 @@ def unknown_prompt(name: str, where: str, near: Iterable[str], count: int) -> Un
     guesses = " or ".join(f"'{each}'" for each in near)
     if guesses:
         return UnknownPrompt(f"no soft prompt '{name}' in {where}: did you mean {guesses}?")
-    holds = f"it holds {count} other{'s' if count != 1 else ''}" if count else "it is empty"
+    holds = gone or (f"it holds {count} other{'s' if count != 1 else ''}" if count else "it is empty")
     stem = next((name.removesuffix(ending) for ending in READABLE if name.endswith(ending)), name)
     return UnknownPrompt(f"no soft prompt '{name}' in {where} ({holds}): put {stem}.safetensors or {stem}.txt there")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,17 +66,26 @@ class SoftPrompt:
         return text_prompt(text, model, tokenizer, name)
 
     @classmethod
-    def from_embeddings(cls, embeddings: Any, name: str, metadata: Mapping[str, str] | None = None) -> SoftPrompt:
+    def from_embeddings(
+        cls, embeddings: Any, name: str, metadata: Mapping[str, str] | None = None, *, model: Any = None,
+        tokenizer: Any = None,
+    ) -> SoftPrompt:  # fmt: skip
         """`SoftPrompt.from_embeddings(tensor, name="noir")`: vectors that another program made.
 
         embeddings: (tokens, width) or (1, tokens, width), an array or a tensor of any type on any device, in the space
-        of the embedding module's output. Copied, and cut off from its gradient. Raises InvalidPrompt.
+        of the embedding module's output. Copied, and cut off from its gradient. model, tokenizer: what they are made
+        for, so that the prompt says so, and others are told where it does not fit. Raises InvalidPrompt.
         """
         if hasattr(embeddings, "detach"):  # a tensor, for which this module needs no torch
             embeddings = embeddings.detach().float().cpu().numpy()
         if getattr(embeddings, "ndim", 0) == 3 and len(embeddings) == 1:
             embeddings = embeddings[0]
-        return cls(name, embeddings, metadata=metadata or {})
+        made_for: dict[str, str] = {}
+        if model is not None:
+            from .hosts.hf import origin_of
+
+            made_for = origin_of(model, tokenizer)
+        return cls(name, embeddings, metadata={**made_for, **(metadata or {})})
 
     @classmethod
     def from_file(cls, path: str | Path) -> SoftPrompt:
@@ -210,7 +219,11 @@ class SoftPrompt:
 
 @dataclass(frozen=True)
 class TextPrompt:
-    """`TextPrompt("emma", "Emma is tall.")`: an untrained prompt, which is its own tokens on any model."""
+    """`TextPrompt("emma", "Emma is tall.")`: an untrained prompt, which is its own tokens on any model.
+
+    What a `.txt` in a library is. Without a library it is given by name, `attach(..., prompts=[emma])`, and a text says
+    `f"{emma}The door"`.
+    """
 
     name: str
     text: str
@@ -262,13 +275,17 @@ class TaggedText(str):
         return type(self), (str(self), list(self.prompts.values()))
 
 
-def by_name(prompts: Iterable[SoftPrompt]) -> dict[str, SoftPrompt]:
+Known = TypeVar("Known", bound="SoftPrompt | TextPrompt")
+
+
+def by_name(prompts: Iterable[Known]) -> dict[str, Known]:
     """{name: prompt}; raises AmbiguousPrompt when one name comes with two contents."""
-    table: dict[str, SoftPrompt] = {}
+    table: dict[str, Known] = {}
     for prompt in prompts:
-        if table.setdefault(prompt.name, prompt) != prompt:
+        if (first := table.setdefault(prompt.name, prompt)) != prompt:
+            contents = " and ".join(f"{each!r}, content {each.digest[:8]}" for each in (first, prompt))
             raise AmbiguousPrompt(
-                f"two different soft prompts are named '{prompt.name}' ({table[prompt.name]!r} and {prompt!r}): "
+                f"two different soft prompts are named '{prompt.name}' ({contents}): "
                 "give one of them another name with dataclasses.replace(prompt, name=...)"
             )
     return table
@@ -281,6 +298,8 @@ def check_name(name: str) -> None:
 
 
 def _matrix(value: ArrayLike, what: str, name: str) -> NDArray[np.float32]:
+    if getattr(value, "requires_grad", False):
+        raise InvalidPrompt(f"soft prompt '{name}': its {what} have a gradient: SoftPrompt.from_embeddings takes them")
     try:
         array = np.array(value, dtype=np.float32, order="C", copy=True)
     except (TypeError, ValueError) as problem:

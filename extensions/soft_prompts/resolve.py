@@ -46,7 +46,7 @@ class Resolver:
         view: View,
         slots: Slots,
         library: Library | None = None,
-        prompts: Iterable[SoftPrompt] = (),
+        prompts: Iterable[Prompt] = (),
         allow_strangers: bool = False,
         hint: str = "",
     ) -> None:

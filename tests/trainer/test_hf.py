@@ -83,6 +83,13 @@ def test_a_run_is_that_of_our_own_loop(storyteller: tuple[Any, Any], story: str,
     assert float((vectors - ours.state.vectors).norm() / vectors.norm()) < 1e-4
 
 
+def test_what_it_is_not_for_is_said(model: Any, tokenizer: Any) -> None:
+    with SoftPromptModel(model, tokenizer, TOKENS) as theirs:
+        with pytest.raises(TrainingError, match="is for training: model.write"):
+            theirs.generate()
+        assert repr(theirs).startswith(f"SoftPromptModel({TOKENS} tokens")
+
+
 def test_the_evaluation_is_ours(make: Callable[..., Any], tokenizer: Any, story: str, tmp_path: Path) -> None:
     data = rows(tokenizer, story, 24, 8)
     with SoftPromptModel(make("llama"), tokenizer, TOKENS) as model:

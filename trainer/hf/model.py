@@ -94,9 +94,21 @@ class SoftPromptModel(PreTrainedModel):
         vectors = self.vectors.detach() if prompted else None
         return goes_on(self.reader, self._tokenizer, vectors, opening, tokens, seed)
 
+    def generate(self, *args: Any, **others: Any) -> Any:
+        """Not here; raises TrainingError that says what to type instead."""
+        raise TrainingError(
+            "a SoftPromptModel is for training: model.write('It was late when') tries the prompt, and for more use "
+            "soft_prompts.attach(base, tokenizer, prompts=[model.prompt('noir')]) after model.close()"
+        )
+
     def close(self) -> None:
         """The base model is as before; a second call does nothing."""
         self._undo.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"SoftPromptModel({len(self.vectors)} tokens, {self.vectors.shape[1]} wide, of {type(self.base).__name__})"
+        )
 
     def __enter__(self) -> SoftPromptModel:
         return self

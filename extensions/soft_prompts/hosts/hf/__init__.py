@@ -5,5 +5,6 @@ samplers, `tokenizer` reads and writes tags, `selftest` makes sure that all of t
 """
 
 from .attach import Attachment, attach, from_pretrained, text_prompt
+from .view import origin_of
 
-__all__ = ["Attachment", "attach", "from_pretrained", "text_prompt"]
+__all__ = ["Attachment", "attach", "from_pretrained", "origin_of", "text_prompt"]

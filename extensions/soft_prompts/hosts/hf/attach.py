@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import InvalidPrompt, UnsupportedInput, UnsupportedModel
 from ...fingerprint import Described, Fit
 from ...library import Library
-from ...prompt import SoftPrompt
+from ...prompt import Prompt, SoftPrompt
 from ...resolve import Resolver, Unresolved
 from ...slots import Slot, Slots
 from ...tags import Tag
@@ -86,7 +86,7 @@ def attach(
     tokenizer: Any,
     library: Library | str | os.PathLike[str] | None = None,
     *,
-    prompts: Iterable[SoftPrompt] = (),
+    prompts: Iterable[Prompt] = (),
     allow_strangers: bool = False,
     self_test: bool = True,
     unresolved: Unresolved | None = None,
@@ -94,12 +94,14 @@ def attach(
     """`with attach(model, tokenizer, library): ...` mutates both; undone on exit or by `close()`.
 
     model: any causal language model of Transformers, also inside PEFT, DDP or torch.compile. library: a Library or a
-    folder. prompts: soft prompts known by name besides the library's. allow_strangers: take prompts that were made for
-    another model of equal width. self_test: make sure, in two short runs, that this model takes soft vectors as tokens.
-    unresolved: called with (tag, problem) for a tag that cannot be used, which is then left out; else that raises.
+    folder. prompts: known by name besides the library's, TextPrompts too. allow_strangers: take prompts that were made
+    for another model of equal width. self_test: make sure, in two short runs, that this model takes soft vectors as
+    tokens. unresolved: called with (tag, problem) for a tag that cannot be used, which is then left out; else that
+    raises.
 
     Raises UnsupportedModel, and leaves model and tokenizer as they were.
     """
+    _check_given(model, tokenizer)
     base = unwrap(model)
     _refuse_second(base, tokenizer)
     text_embedding(base)
@@ -129,7 +131,7 @@ def from_pretrained(
     library: Library | str | os.PathLike[str] | None = None,
     *,
     tokenizer: Any = None,
-    prompts: Iterable[SoftPrompt] = (),
+    prompts: Iterable[Prompt] = (),
     allow_strangers: bool = False,
     self_test: bool = True,
     **options: Any,
@@ -151,7 +153,17 @@ def from_pretrained(
         )
     where = {key: options[key] for key in _FOR_BOTH if key in options}
     tokenizer = AutoTokenizer.from_pretrained(name, **where) if tokenizer is None else tokenizer
-    model = AutoModelForCausalLM.from_pretrained(name, **options).eval()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, **options).eval()
+    except ValueError as problem:
+        if "Unrecognized configuration class" not in str(problem):
+            raise
+        # Transformers' own words are a page of the classes that it would have taken.
+        kind = str(problem).partition("'>")[0].rpartition(".")[2].removesuffix("Config")
+        raise UnsupportedModel(
+            f"{name} is a {kind} model, and Transformers has none of that kind that writes on from a text, as Llama, "
+            "Qwen and GPT-2 do: choose such a model"
+        ) from None
     attach(model, tokenizer, library, prompts=prompts, allow_strangers=allow_strangers, self_test=self_test)
     return model, tokenizer
 
@@ -164,6 +176,19 @@ def text_prompt(text: str, model: Any, tokenizer: Any, name: str) -> SoftPrompt:
     if not ids:
         raise InvalidPrompt(f"soft prompt '{name}': the text {text!r} has no tokens")
     return SoftPrompt(name, view.embed(ids), metadata={**origin_of(base, tokenizer), "method": "text"})
+
+
+def _check_given(model: Any, tokenizer: Any) -> None:
+    for what, given in (("model", model), ("tokenizer", tokenizer)):
+        if isinstance(given, (str, os.PathLike)):
+            raise UnsupportedModel(
+                f"attach(model, tokenizer) wants a {what} that is loaded, and {str(given)!r} is a name: "
+                f"soft_prompts.from_pretrained({str(given)!r}) loads both"
+            )
+        if given is None:
+            raise UnsupportedModel(
+                f"attach(model, tokenizer) was given no {what}: soft_prompts.from_pretrained loads both"
+            )
 
 
 def _install(undo: ExitStack, install: Callable[[], None], remove: Callable[[], None]) -> None:

@@ -127,6 +127,7 @@ def device_of(embedding: torch.nn.Module) -> torch.device:
 
 def origin_of(base: Any, tokenizer: Any) -> dict[str, str]:
     """The metadata that says which model vectors belong to: base_model and fingerprint."""
+    base = unwrap(base)
     view = ModelView(base, codec_of(tokenizer))
     # Ids beyond the tokenizer are padding of the matrix, which other copies of the model may lack.
     ids = sample_ids(min(view.rows, len(tokenizer)))
