@@ -50,13 +50,15 @@ UNDERSTOOD = {
     "twice": f"{KEY}:\n  a: 1\n{KEY}:\n  b: 1\n",
     "a pattern for many": ".*gguf:\n  ctx_size: 4096\n",
 }
-LEFT_ALONE = {
+OWN = {
     "flags of one's own": f"{KEY}:\n  extra_flags: --jinja\n",
     "flags for many": ".*gguf:\n  extra_flags: --jinja\n",
-    "flags for many, behind": f"{KEY}:\n  a: 1\n.*gguf:\n  extra_flags: ''\n",
     "a projector": f"{KEY}:\n  mmproj: eyes.gguf\n",
     "another loader": f"{KEY}:\n  loader: Transformers\n",
     "ik": f"{KEY}:\n  ik: true\n",
+}
+LEFT_ALONE = {
+    "flags for many, behind": f"{KEY}:\n  a: 1\n.*gguf:\n  extra_flags: ''\n",
     "in braces": f"{KEY}: {{loader: llama.cpp}}\n",
     "all in braces": f'{{"{KEY}": {{"loader": "llama.cpp"}}}}\n',
     "nothing": "{}\n",
@@ -152,28 +154,90 @@ def test_uninstalling_gives_the_settings_back(machine: Machine, text: str, saved
     assert after.keys() - {CONFIG} == before.keys() - {CONFIG}
 
 
-@pytest.mark.parametrize("text", LEFT_ALONE.values(), ids=LEFT_ALONE)
-def test_what_is_not_understood_is_left_alone(machine: Machine, text: str, capsys: Any) -> None:
+@pytest.mark.parametrize("text", OWN.values(), ids=OWN)
+def test_what_is_ones_own_goes_first(machine: Machine, text: str, capsys: Any) -> None:
     config(machine, text)
     machine.run("--start-flag", code=1)
     said = capsys.readouterr().out
     assert config(machine) == text and started(machine) == {}
-    assert "BY HAND" in said and f"extra_flags: {FLAG}" in said and "No start flag was written" in said
+    assert "BY HAND" in said and f"No start flag was written for {NAME} in" in said and "as without it" in said
     assert "soft_prompts" in machine.settings(), "the rest is done"
     machine.run("--uninstall")
     assert config(machine) == text
 
 
+@pytest.mark.parametrize("text", LEFT_ALONE.values(), ids=LEFT_ALONE)
+def test_what_is_not_understood_is_left_alone(machine: Machine, text: str, capsys: Any) -> None:
+    config(machine, text)
+    before = tree(machine.webui)
+    machine.run("--start-flag", code=1)
+    assert config(machine) == text
+    assert f'Add it there yourself, for "{KEY}": extra_flags: {FLAG}' in capsys.readouterr().out
+    assert f".llamacpp/start/{NAME}" in started(machine), "the file that it will name"
+    # Once it stands there, it is known, and nobody is asked.
+    written = f'{{"{KEY}": {{"extra_flags": "{FLAG}"}}}}'
+    config(machine, written)
+    machine.run()
+    assert "as you wrote it" in capsys.readouterr().out and f".llamacpp/start/{NAME}" in started(machine)
+    machine.run("--no-start-flag", code=1)
+    assert "take its extra_flags out yourself" in capsys.readouterr().out
+    config(machine, text)
+    machine.run("--uninstall")
+    assert tree(machine.webui) == before
+
+
 def test_without_the_webuis_reader_nothing_is_written(machine: Machine) -> None:
     machine.yaml = False
     machine.run("--start-flag", code=1)
-    assert config(machine) is None and started(machine) == {}
+    assert config(machine) is None
 
 
 def test_the_file_is_there_before_the_flag(machine: Machine, capsys: Any) -> None:
     lay(machine.user_data, {f"models/{NAME}": "something else"})
     machine.run("--start-flag", code=1)
-    assert "No start flag was written: this is no model" in capsys.readouterr().out
+    assert "config-user.yaml: this is no model. The first tag starts" in capsys.readouterr().out
+    assert config(machine) is None and started(machine) == {}
+
+
+def test_the_same_line_again_with_flags_of_ones_own_beside(machine: Machine) -> None:
+    machine.run("--start-flag")
+    beside = f'{KEY}:\n  extra_flags: "--jinja {FLAG}"\n'
+    config(machine, beside)
+    for words in ((), ("--start-flag",)):
+        machine.run(*words)
+        assert config(machine) == beside and f".llamacpp/start/{NAME}" in started(machine)
+    machine.run("--uninstall")
+    assert yaml.safe_load(config(machine)) == {KEY: {"extra_flags": "--jinja"}} and started(machine) == {}
+
+
+def test_a_model_of_the_other_kind_in_the_place_of_the_first(machine: Machine) -> None:
+    before = tree(machine.webui)
+    machine.run("--start-flag")
+    package = machine.checkout / "extensions/soft_prompts/hosts/webui/llama_kept.py"
+    package.write_text(package.read_text().replace('"--lora"', '"--mmproj"'))
+    machine.run()
+    assert yaml.safe_load(config(machine)) == {KEY: {"extra_flags": FLAG.replace("lora", "mmproj")}}
+    machine.run("--uninstall")
+    assert tree(machine.webui) == before
+
+
+def test_a_flag_that_was_taken_out_by_hand_is_asked_for_anew(machine: Machine) -> None:
+    machine.run("--start-flag")
+    config(machine, f"{KEY}:\n  threads: 2\n")
+    machine.run()
+    assert config(machine) == f"{KEY}:\n  threads: 2\n" and started(machine) == {}
+    machine.run("--start-flag")
+    assert yaml.safe_load(config(machine)) == {KEY: {"threads": 2, "extra_flags": FLAG}}
+    machine.run("--no-start-flag")
+    assert config(machine) == f"{KEY}:\n  threads: 2\n"
+
+
+@pytest.mark.parametrize("name", ["Märchen.gguf", "o'tale.gguf"])
+def test_a_name_that_no_flag_holds(machine: Machine, capsys: Any, name: str) -> None:
+    flags = f'--model "{name}"\n'
+    lay(machine.user_data, {"CMD_FLAGS.txt": flags, f"models/{name}": "GGUF"})
+    machine.run("--start-flag", code=1)
+    assert "letters that such a flag cannot hold" in capsys.readouterr().out
     assert config(machine) is None and started(machine) == {}
 
 
@@ -294,6 +358,36 @@ def test_a_record_of_an_older_version(machine: Machine) -> None:
     machine.run("--start-flag")
     machine.run("--uninstall")
     assert config(machine) is None
+
+
+@pytest.mark.parametrize("text", ["", f"{KEY}:\n  extra_flags: ''\n"])
+def test_what_was_interrupted_goes_on_or_is_taken_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    if text:
+        config(machine, text)
+    before, write, left = tree(machine.webui), files.write, [0]
+
+    def stops(path: Path, data: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        write(path, data)
+
+    for rest in range(14, 26):
+        left[0] = rest
+        monkeypatch.setattr(files, "write", stops)
+        deploy.main([str(machine.webui), "--start-flag"], machine.checkout)
+        monkeypatch.setattr(files, "write", write)
+        if rest % 2:
+            machine.run("--start-flag")
+            assert yaml.safe_load(config(machine)) == {KEY: {"extra_flags": FLAG}}
+        left[0] = rest % 5
+        monkeypatch.setattr(files, "write", stops)
+        deploy.main([str(machine.webui), "--uninstall"], machine.checkout)
+        monkeypatch.setattr(files, "write", write)
+        deploy.main([str(machine.webui), "--uninstall"], machine.checkout)
+        assert tree(machine.webui) == before, f"stopped after {rest} files"
 
 
 def test_settings_that_somebody_has_deleted(machine: Machine) -> None:

@@ -34,6 +34,11 @@ class Note:
     content: str
     tags: tuple[str, ...]
 
+    @property
+    def means(self) -> list[Tag]:
+        """The tags, read."""
+        return [tag for text in self.tags for tag in parse(text) if isinstance(tag, Tag)]
+
 
 class StartFile:
     """folder: the library's; name: of the model's file."""
@@ -62,8 +67,7 @@ class StartFile:
         note = self.note()
         if note is None:
             return None
-        tags = [tag for text in note.tags for tag in parse(text) if isinstance(tag, Tag)]
-        made = plan(model, wanted(model, library, tags), self.path)
+        made = plan(model, wanted(model, library, note.means), self.path)
         return made.sidecar if made.digest == note.digest else None
 
 
@@ -75,13 +79,17 @@ def wanted(model: GgufModel, library: Library, tags: Iterable[Tag]) -> Sequence[
 
 
 def prepare(model: str, folder: str) -> tuple[str, str]:
-    """(flag, file): the start file of a model, of what is pinned and all of the library that fits; raises
-    SoftPromptError, where this model cannot be served."""
+    """(flag, file): the start file of a model, of what was in it, what is pinned, and all of the library that fits.
+
+    Raises SoftPromptError where this model cannot be served.
+    """
     library = Library(folder, ignore=(NAME,))
     pins = Settings(library.folder / NAME).choices.pins
-    tags = [tag_for(pin.name, pin.strength) for each in pins.values() for pin in each]
+    pinned = [tag_for(pin.name, pin.strength) for each in pins.values() for pin in each]
     file, start = GgufModel.open(model), StartFile(library.folder, Path(model).name)
-    made = plan(file, wanted(file, library, [*tags, *map(tag_for, library)]), start.path)
+    note = start.note()
+    tags = [*(note.means if note else ()), *pinned, *map(tag_for, library)]
+    made = plan(file, wanted(file, library, tags), start.path)
     start.keep(made.sidecar, made.content())
     word, path = made.sidecar.flags
     return word, path

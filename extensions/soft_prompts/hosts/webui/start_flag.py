@@ -71,7 +71,7 @@ class StartFlag:
             return
         ways = {(flag.split()[0], Path(flagging.path_of(flag)).resolve()) for flag in self._flags_of(file.path.name)}
         if (sidecar.flags[0], file.path.resolve()) not in ways:
-            log.info("soft prompts: the start flag is for another model, or a place that was left: it is taken back")
+            log.warning("soft prompts: the start flag is for another model, or names a place where nothing is")
             return give_back(self._library.folder.parent)
         try:
             note = file.note()
@@ -111,8 +111,10 @@ class StartFlag:
             name,
             given,
         )
-        if models is not None:
+        try:
             self._shared.model, self._shared.tokenizer = models.load_model(name)
+        except Exception:  # the webui goes on without a model, as it would have
+            log.exception("soft prompts could not load %s", name)
 
     def _flags_of(self, name: str) -> list[str]:
         return [flag for key, flag in self._flags.items() if _matches(key, name)]

@@ -101,6 +101,11 @@ def _is(flag: str, name: str) -> bool:
     return flag == name or flag.startswith(f"{name}=")
 
 
+def mentions(text: str, name: str) -> bool:
+    """Whether our flag stands somewhere in the settings, however it is written."""
+    return f"{flagging.FOLDER}/{name}" in " ".join(text.split())
+
+
 def offer(webui: Webui, record: Record, python: Path, wanted: bool | None, say: Say) -> None:
     """wanted: as said with the line; None: ask, where somebody is there to answer. Raises ByHand."""
     model = model_of(webui)
@@ -112,10 +117,15 @@ def offer(webui: Webui, record: Record, python: Path, wanted: bool | None, say: 
         if wanted:
             raise ByHand(f"No start flag was written: {model}.")
         return
-    if record.start and flagging.apart(flagging.value_of(read(model.config), model.key))[1]:
-        wanted = True
-    elif wanted is None and not asked(model, say):
-        return
+    text = read(model.config)
+    seen = flagging.apart(flagging.value_of(text, model.key))[1]
+    if not seen and mentions(text, model.name):
+        prepared(webui, python, model)
+        return say("start flag", f"for {model.name}, as you wrote it in {model.config}; its file is up to date")
+    if not seen:
+        take_back(webui.user_data, record, say)  # where it was written once, it is not there any more
+        if wanted is None and not asked(model, say):
+            return
     write(webui, record, python, model, say)
 
 
@@ -134,33 +144,47 @@ def asked(model: Model, say: Say) -> bool:
 
 
 def write(webui: Webui, record: Record, python: Path, model: Model, say: Say) -> None:
-    """First the file that the flag names, then the flag."""
-    text = read(model.config)
-    words, path = prepared(webui, python, model)
-    flag = flagging.flag_for(words, short(path, webui))
-    if flagging.value_of(text, model.key) == flag:
-        return say("start flag", f"for {model.name} in {model.config}; its file is up to date")
+    """First the file that the flag names, then the flag; what is interrupted can go on or be taken back."""
+    say("start flag", f"the file for {model.name} is made ...")
+    there = flagging.apart(flagging.value_of(read(model.config), model.key))[1]
+    if not there:
+        note(webui, record, model)
     try:
+        word, path = prepared(webui, python, model)
+        flag = flagging.flag_for(word, short(path, webui))
+        if there == flag:
+            return say("", f"it is up to date, and the flag is in {model.config}")
+        if there and record.start:  # for another place, or a model that was replaced by one of the other kind
+            restore(webui.user_data, record)
+            note(webui, record, model)
+        text = read(model.config)
         new, before = flagging.with_flag(text, model.key, flag)
         check(python, text, new, model, flag)
     except ByHand as problem:
-        drop(webui.user_data, path.name)
-        raise ByHand(
-            f"{model.config}: {problem}. No start flag was written, and the first tag starts llama.cpp once more. "
-            f"By hand, in the settings of {model.name} there: extra_flags: {flag}"
-        ) from None
-    existed = model.config.exists()
+        where = f"No start flag was written for {model.name} in {model.config}: {problem}."
+        if str(problem) == flagging.UNUSUAL:  # its file stays, and is taken back with the rest
+            raise ByHand(f"{where} Add it there yourself, for {json.dumps(model.key)}: extra_flags: {flag}") from None
+        if record.start and not record.start["digest"]:
+            drop(webui.user_data, record.start["file"])
+            record.start = {}
+        raise ByHand(f"{where} The first tag starts llama.cpp once more, as without it.") from None
+    record.start |= {"before": before, "digest": files.digest(new.encode())}
+    record.write(webui.user_data)
+    files.write(model.config, new.encode())
+    say("", f"{model.config}: {flag}")
+
+
+def note(webui: Webui, record: Record, model: Model) -> None:
+    """What is about to be done, and the settings as they are; without a digest: not yet."""
     record.start = {
         "name": model.name,
         "config": model.config.resolve().relative_to(webui.user_data.resolve()).as_posix(),
-        "file": path.name,
-        "before": before,
-        "was": text if existed else None,
-        "digest": files.digest(new.encode()),
+        "file": model.name,
+        "before": None,
+        "was": read(model.config) if model.config.exists() else None,
+        "digest": "",
     }
     record.write(webui.user_data)
-    files.write(model.config, new.encode())
-    say("start flag", f"for {model.name} in {model.config}: {flag}")
 
 
 def prepared(webui: Webui, python: Path, model: Model) -> tuple[str, Path]:
@@ -174,7 +198,7 @@ def prepared(webui: Webui, python: Path, model: Model) -> tuple[str, Path]:
         answer = {}
     if "flag" not in answer:
         reason = answer.get("problem") or (err.strip().splitlines() or ["its Python said nothing"])[-1]
-        raise ByHand(f"No start flag was written: {reason}")
+        raise ByHand(reason)
     word, path = answer["flag"]
     return word, Path(path)
 
@@ -203,11 +227,20 @@ def check(python: Path, old: str, new: str, model: Model, flag: str) -> None:
 
 
 def take_back(user_data: Path, record: Record, say: Say) -> None:
+    """The flag, and the file that it named."""
+    told = record.start
+    if told:
+        path = restore(user_data, record)
+        drop(user_data, told["file"])
+        if mentions(read(path), told["name"]):
+            raise ByHand(f"{path} still has a flag for {told['name']}: take its extra_flags out yourself")
+        say("removed", f"the start flag for {told['name']} from {path}")
+
+
+def restore(user_data: Path, record: Record) -> Path:
     """The file of settings as it was, byte for byte if nobody wrote to it since; else without the flag."""
     told = record.start
-    if not told:
-        return
-    path = user_data / told["config"]
+    path: Path = user_data / told["config"]
     text = read(path)
     if files.digest(text.encode()) == told["digest"]:
         new = told["was"]
@@ -218,9 +251,8 @@ def take_back(user_data: Path, record: Record, say: Say) -> None:
         path.unlink(missing_ok=True)
     elif new != text:
         files.write(path, new.encode())
-    drop(user_data, told["file"])
     record.start = {}
-    say("removed", f"the start flag for {told['name']} from {path}")
+    return path
 
 
 def drop(user_data: Path, name: str) -> None:
