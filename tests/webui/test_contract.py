@@ -31,7 +31,7 @@ real_only = [
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 
 
-@pytest.mark.parametrize("table", [contract.NEEDED, contract.WRAPPED, contract.LENT], ids=["needed", "wrapped", "lent"])
+@pytest.mark.parametrize("table", [contract.NEEDED, contract.WRAPPED, contract.LENT, contract.LLAMA])
 def test_what_is_used_is_there(inside: Inside, table: dict[str, Any]) -> None:
     assert contract.problems(table) == {}
     assert contract.problems(table, loaded_only=True) == {}

@@ -161,6 +161,24 @@ def test_the_first_tag_starts_nothing(flagged: Flagged) -> None:
     assert flagged.config.read_bytes() == before
 
 
+def test_the_first_model_that_is_loaded_after_the_extension(flagged: Flagged) -> None:
+    """Without any flag: nothing was started before us."""
+    inside, shared = flagged.inside, flagged.shared
+    flagged.config.unlink()
+    inside.ours.stop()
+    inside.models.unload_model()
+    shared.user_config, shared.args.extra_flags = {}, EXACT
+    inside.load_extension()
+    shared.args.gpu_layers, shared.args.ctx_size = 0, 1024
+    shared.model, shared.tokenizer = inside.models.load_model(flagged.name)
+    pid = flagged.pid
+    flagged.holds()
+    assert (flagged.pid, inside.said, len(flagged.passed())) == (pid, [], 1)
+    inside.ours.stop()
+    server = type(shared.model)
+    assert server._start_server.__qualname__ == "LlamaServer._start_server", "and it is the webui's own again"
+
+
 def test_what_came_since_costs_one_start_and_the_next_one_has_it(flagged: Flagged) -> None:
     flagged.begin()
     pid = flagged.pid

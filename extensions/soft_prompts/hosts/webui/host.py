@@ -78,6 +78,7 @@ class Webui:
             self.current.switch(self.settings.choices.on)
             self.started = True
         self._patches.serve_api()
+        self.current.expect()
         self._changed("model")
         self.current.mend()
         log.info("soft prompts: %s", self.desk.health().line)

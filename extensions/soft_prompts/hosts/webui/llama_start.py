@@ -115,7 +115,7 @@ class Starts:
     def _planned(self, model: Any) -> Sidecar | None:
         try:
             return self._plan(model)
-        except SoftPromptError as problem:
+        except (SoftPromptError, ImportError) as problem:  # gguf may be missing
             log.info("soft prompts: this start is without them: %s", problem)
         except Exception:  # a model must be loaded, whatever ails us
             log.exception("soft prompts could not prepare a start of llama.cpp")

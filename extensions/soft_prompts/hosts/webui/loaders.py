@@ -81,11 +81,16 @@ class Current:
             self._gate()
             self.revision += 1
 
+    def expect(self) -> None:
+        """From now on models of llama.cpp come up with their soft prompts, the first one too."""
+        server = getattr(contract.module("modules.llama_cpp_server"), LLAMA, None)
+        if server is not None:
+            with self._lock:
+                self._starts_of(server)
+
     def mend(self) -> None:
         """Load the model that the webui could not load because of its start flag."""
-        server = getattr(contract.module("modules.llama_cpp_server"), LLAMA, None)
-        if self.flag.failed and server is not None:
-            self._starts_of(server)
+        if self.flag.failed and not contract.problems(contract.LLAMA):
             self.flag.mend()
 
     def switch(self, on: bool) -> None:
@@ -152,7 +157,7 @@ class Current:
         return Served(model, tokenizer, self._library, self._read)
 
     def _starts_of(self, server: type) -> Starts:
-        """From the first model of this loader on, the next ones come up with their soft prompts."""
+        """Once for the class, see `expect`."""
         from .llama_start import Starts
         from .llama_stock import planned
 
