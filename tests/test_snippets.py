@@ -31,6 +31,7 @@ RUN = {
     ("docs/index.md", "python"): "test_snippets.py::test_short_snippets_run",
     ("docs/llamacpp.md", "python"): "llamacpp/test_page.py::test_the_programs_of_the_page",
     ("docs/llamacpp.md", "text"): "llamacpp/test_page.py::test_the_page_shows_what_export_says",
+    ("docs/llamacpp.md", "yaml"): "test_starting.py::test_what_the_page_shows_is_what_is_written",
     ("docs/migrating.md", "python"): "test_migrating.py::test_each_counterpart_runs",
     ("docs/sharing.md", "python"): "test_snippets.py::test_short_snippets_run",
     ("docs/sillytavern.md", "json"): "test_snippets.py::test_json_is_json",

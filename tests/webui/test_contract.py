@@ -28,10 +28,11 @@ real_only = [
     pytest.mark.webui,
     pytest.mark.skipif(not os.environ.get("TEXTGEN_WEBUI_DIR"), reason="TEXTGEN_WEBUI_DIR names no webui"),
 ]
+TABLES = ["needed", "wrapped", "lent", "llama"]
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 
 
-@pytest.mark.parametrize("table", [contract.NEEDED, contract.WRAPPED, contract.LENT], ids=["needed", "wrapped", "lent"])
+@pytest.mark.parametrize("table", [contract.NEEDED, contract.WRAPPED, contract.LENT, contract.LLAMA], ids=TABLES)
 def test_what_is_used_is_there(inside: Inside, table: dict[str, Any]) -> None:
     assert contract.problems(table) == {}
     assert contract.problems(table, loaded_only=True) == {}

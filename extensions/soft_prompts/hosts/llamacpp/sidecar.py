@@ -42,10 +42,11 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A soft prompt at a strength, as a Slot has them: key and vectors, (tokens, width)."""
+    """A soft prompt at a strength, as a Slot has them: key and vectors, (tokens, width); tag: how it is called."""
 
     key: Hashable
     vectors: Vectors
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Sidecar:
     """places: key -> row of the vocabulary ("lora") or of the projector's table ("mmproj") for each vector.
 
     probe: the same for the ordinary tokens `told`; banned: rows that must never be written; side and patch: of images.
+    tags: of the places, in their order; digest: of the model and all of the vectors.
     """
 
     path: Path
@@ -73,6 +75,8 @@ class Sidecar:
     banned: tuple[int, ...]
     side: int = 1
     patch: int = PATCHES[0]
+    tags: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
     def flags(self) -> list[str]:
@@ -103,8 +107,12 @@ class Plan:
     """A sidecar before it is written: where each prompt stands, and `content()`, which takes seconds to make."""
 
     sidecar: Sidecar
-    digest: str
     content: Callable[[], bytes]
+
+    @property
+    def digest(self) -> str:
+        """Another one, another content."""
+        return self.sidecar.digest
 
 
 def plan(model: GgufModel, wanted: Sequence[Wanted], path: Path = Path()) -> Plan:
@@ -133,12 +141,14 @@ def plan(model: GgufModel, wanted: Sequence[Wanted], path: Path = Path()) -> Pla
         rows if lora else (),
         side,
         patch_for(len(vectors)) or PATCHES[0],
+        tuple(each.tag for each in taken),
+        _digest(model, route.way, side, vectors),
     )
 
     def content() -> bytes:
         return lora_bytes(model, dict(zip(rows, vectors, strict=True))) if lora else mmproj_bytes(model, vectors, side)
 
-    return Plan(sidecar, _digest(model, route.way, side, vectors), content)
+    return Plan(sidecar, content)
 
 
 def make(model: GgufModel, wanted: Sequence[Wanted], folder: Path) -> Sidecar:

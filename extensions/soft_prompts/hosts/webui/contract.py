@@ -43,6 +43,12 @@ LENT: dict[str, dict[str, tuple[str, ...] | None]] = {
     },
     "modules.shared": {"generation_lock": None, "model_name": None, "model_dirty_from_training": None},
 }
+LLAMA: dict[str, dict[str, tuple[str, ...] | None]] = {
+    # For the llama.cpp loader: its server is started with soft prompts, and by a flag in what is set for a model.
+    "modules.llama_cpp_server": {"LlamaServer": None},
+    "modules.models": {"load_model": ("model_name",)},
+    "modules.shared": {"user_config": None, "load_user_config": ()},
+}
 LOSSES = {
     "generate_chat_prompt": "a tag in a message that is too long may be cut in two, and pins count everywhere only",
     "generate_basic_html": "tags cannot be read in the HTML pane of the notebook",

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-_NAMES = frozenset({"model", "tokenizer", "input_elements"})
-"""input_elements is assigned whenever the interface is built anew: after "Apply flags/extensions and restart"."""
+_NAMES = frozenset({"model", "tokenizer", "input_elements", "user_config"})
+"""input_elements is assigned whenever the interface is built anew: after "Apply flags/extensions and restart".
+user_config is assigned when the settings of a model are saved."""
 
 log = logging.getLogger("textgen")
 

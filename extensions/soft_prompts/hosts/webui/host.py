@@ -30,6 +30,7 @@ from .desk import Desk
 from .following import Following
 from .loaders import SWITCHED_OFF, Current
 from .patches import Patches
+from .start_flag import give_back
 from .written import Written
 
 log = logging.getLogger("textgen")
@@ -71,12 +72,15 @@ class Webui:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as problem:
                 log.warning("soft prompts: the folder %s cannot be made: %s", self.folder, problem.strerror)
+            self.current.flag.claim()
             self._following.start()
             self.watch = Watch(self.library).start()
             self.current.switch(self.settings.choices.on)
             self.started = True
         self._patches.serve_api()
+        self.current.expect()
         self._changed("model")
+        self.current.mend()
         log.info("soft prompts: %s", self.desk.health().line)
 
     def stop(self) -> None:
@@ -98,10 +102,13 @@ class Webui:
 
     def _changed(self, name: str) -> None:
         """One of the names that are followed was assigned in the webui's `shared`."""
+        if name == "user_config":
+            return self.current.flag.saved()
         if name == "input_elements":
             if not self._enabled():
                 log.info("soft prompts: the extension is switched off, and the webui is as it was")
-                return self.stop()
+                self.stop()
+                return give_back(self.folder.parent)
             return self._patches.serve_api()
         self.current.follow()
         if self.current.loader:

@@ -1,7 +1,7 @@
 """`Starts(server_class, args, plan).install()`: llama-server comes up with soft prompts in it, whenever it is started.
 
 The webui starts one for each model that it loads. With these flags among its own a start needs no second one; only the
-model that `--model` loads before any extension is there without them.
+model that `--model` loads before any extension is there without them, or with those of its start flag (start_flag.py).
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ from typing import Any
 
 from ...errors import SoftPromptError
 from ..llamacpp.sidecar import Sidecar
+from .deploy.flagging import apart
 
 log = logging.getLogger("textgen")
 
 Plan = Callable[[Any], "Sidecar | None"]
 """What a model that is about to be started gets; None: nothing."""
+Kept = Callable[[Any, Sidecar], None]
+"""Is told what a model was started with."""
 
 
 class Starts:
     """Mutates the webui's class LlamaServer, until `remove()`.
 
-    args: the webui's flags, which are changed during a start only; plan: is asked at each.
+    args: the webui's flags, which are changed during a start only; plan: is asked at each; kept: is told of it.
     """
 
-    def __init__(self, server: type, args: Any, plan: Plan) -> None:
-        self._server, self._args, self._plan = server, args, plan
+    def __init__(self, server: type, args: Any, plan: Plan, kept: Kept = lambda model, sidecar: None) -> None:
+        self._server, self._args, self._plan, self._kept = server, args, plan, kept
         self._original: Callable[..., Any] | None = None
         self._sidecars: weakref.WeakKeyDictionary[Any, Sidecar] = weakref.WeakKeyDictionary()
+        self._adopted: weakref.WeakSet[Any] = weakref.WeakSet()
         self._chosen: list[Sidecar | None] = []
 
     def install(self) -> Starts:
@@ -55,6 +59,19 @@ class Starts:
         """What the server of this model was started with."""
         return self._sidecars.get(model)
 
+    def adopt(self, model: Any, sidecar: Sidecar) -> None:
+        """Its server was started before us, and should have this."""
+        self._sidecars[model] = sidecar
+        self._adopted.add(model)
+
+    def disown(self, model: Any) -> bool:
+        """It has not; False: it was not adopted."""
+        if model not in self._adopted:
+            return False
+        self._adopted.discard(model)
+        self._sidecars.pop(model, None)
+        return True
+
     def start(self, model: Any, sidecar: Sidecar | None) -> None:
         """Start its server anew with this sidecar or none.
 
@@ -76,18 +93,29 @@ class Starts:
             ) from problem
 
     def _around(self, original: Callable[..., Any], model: Any, *args: Any, **options: Any) -> Any:
-        chosen = self._chosen.pop() if self._chosen else self._planned(model)
+        ours = not self._chosen
+        chosen = self._planned(model) if ours else self._chosen.pop()
         self._sidecars.pop(model, None)
-        with self._flags(chosen):
-            result = original(model, *args, **options)
+        self._adopted.discard(model)
+        try:
+            with self._flags(chosen):
+                result = original(model, *args, **options)
+        except Exception as problem:
+            if chosen is None or not ours:
+                raise
+            log.warning("soft prompts: llama.cpp does not start with them (%s): it is started without", problem)
+            model.stop()
+            with self._flags(None):
+                return original(model, *args, **options)
         if chosen is not None:
             self._sidecars[model] = chosen
+            self._kept(model, chosen)
         return result
 
     def _planned(self, model: Any) -> Sidecar | None:
         try:
             return self._plan(model)
-        except SoftPromptError as problem:
+        except (SoftPromptError, ImportError) as problem:  # gguf may be missing
             log.info("soft prompts: this start is without them: %s", problem)
         except Exception:  # a model must be loaded, whatever ails us
             log.exception("soft prompts could not prepare a start of llama.cpp")
@@ -96,8 +124,11 @@ class Starts:
     @contextmanager
     def _flags(self, sidecar: Sidecar | None) -> Iterator[None]:
         before = self._args.extra_flags
+        rest, ours = apart(before)  # a start flag is one model's, and that one gets what it is to have now
+        if ours:
+            self._args.extra_flags = rest
         if sidecar is not None:
-            self._args.extra_flags = with_flags(before, sidecar.flags)
+            self._args.extra_flags = with_flags(rest if ours else before, sidecar.flags)
         try:
             yield
         finally:

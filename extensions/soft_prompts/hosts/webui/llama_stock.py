@@ -15,20 +15,18 @@ from typing import Any
 
 from ...errors import SoftPromptError, UnsupportedModel
 from ...library import Library
-from ...resolve import Resolver
-from ...slots import Slot, Slots
+from ...slots import Slot
 from ...tags import Tag, tag_for
 from ..llamacpp.model import GgufModel
 from ..llamacpp.probe import probe
 from ..llamacpp.sidecar import Route, Sidecar, Wanted, make, route_of
-from ..llamacpp.view import GgufView
+from .deploy.flagging import apart
 from .gate import Gate
+from .llama_kept import FOLDER, wanted
 from .llama_start import Starts
 
 log = logging.getLogger("textgen")
 
-FOLDER = ".llamacpp"
-"""Where sidecars lie, in the library's folder; what begins with a dot is no soft prompt."""
 _PER_SECOND = 500 << 20
 """Bytes of a model that a start reads in a second, where none was measured yet."""
 
@@ -61,10 +59,15 @@ class Stock:
         return self._starts.sidecar(self._model)
 
     def begin(self) -> None:
-        """Try out what the server came up with; where that fails, it is started without."""
+        """Try out what the server came up with; where that fails, it is started without.
+
+        What is adopted was not seen to be started with: another content is no fault, and the first need starts anew.
+        """
         try:
             self._try()
         except SoftPromptError as problem:
+            if self._starts.disown(self._model):
+                return log.info("soft prompts: what the webui started llama.cpp with is not used: %s", problem)
             self.refused = str(problem)
             self._starts.start(self._model, None)
 
@@ -87,7 +90,7 @@ class Stock:
         return [slot for slot in needed if sidecar is None or slot.key not in sidecar.places]
 
     def _restart(self, needed: Sequence[Slot], rest: Callable[[], Iterable[Slot]], tags: str) -> None:
-        wanted = {slot.key: Wanted(slot.key, slot.vectors) for slot in [*needed, *rest()]}
+        wanted = {slot.key: Wanted(slot.key, slot.vectors, str(slot.tag)) for slot in [*needed, *rest()]}
         sidecar = make(self._file, list(wanted.values()), self._folder)
         if lacking := [slot.tag for slot in needed if slot.key not in sidecar.places]:
             raise UnsupportedModel(
@@ -126,7 +129,7 @@ def examined(model: Any, args: Any) -> tuple[GgufModel, Route]:
             "ik_llama.cpp (--ik) has not been tried with soft prompts: load the model with the llama.cpp loader itself"
         )
     file = GgufModel.open(Path(model.model_path))
-    route, flags = route_of(file), str(getattr(args, "extra_flags", None) or "")
+    route, flags = route_of(file), apart(getattr(args, "extra_flags", None))[0]
     taken = getattr(args, "mmproj", None) not in (None, "None") or "mmproj" in flags
     if route.way == "mmproj" and taken:
         raise UnsupportedModel(
@@ -139,10 +142,8 @@ def examined(model: Any, args: Any) -> tuple[GgufModel, Route]:
 def planned(model: Any, args: Any, library: Library, favourites: Sequence[Tag]) -> Sidecar:
     """The sidecar for a model that is about to be started, of all that needs no tokenizer; raises SoftPromptError."""
     file, _ = examined(model, args)
-    resolver = Resolver(GgufView(file), Slots(file.width), library)
     library.refresh()
-    slots = resolver.fitting([*favourites, *map(tag_for, library)])
-    wanted = {slot.key: Wanted(slot.key, slot.vectors) for slot in slots}
-    if not wanted:
+    found = wanted(file, library, [*favourites, *map(tag_for, library)])
+    if not found:
         raise SoftPromptError("the library holds none for this model")
-    return make(file, list(wanted.values()), library.folder / FOLDER)
+    return make(file, found, library.folder / FOLDER)

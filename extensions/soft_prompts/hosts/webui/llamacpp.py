@@ -33,8 +33,9 @@ from ..plain import plain, tags_of
 from ..protocol import Piece, Turn
 from ..wrapped import Wrapped
 from .gate import Gate
+from .llama_kept import FOLDER
 from .llama_start import Starts
-from .llama_stock import FOLDER, Stock, examined
+from .llama_stock import Stock, examined
 from .serving import Asks
 
 log = logging.getLogger("textgen")

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SoftPromptError
 from ...library import Library
+from . import contract
 from .refused import Refused
 from .serving import Asks, Serves
+from .start_flag import StartFlag
 
 if TYPE_CHECKING:
     from .llama_start import Starts
@@ -58,6 +60,7 @@ class Current:
         self._lock = threading.RLock()
         self._gates: list[Refused] = []
         self._starts: Starts | None = None
+        self.flag = StartFlag(shared, library)
         self._on = True
 
     @property
@@ -77,6 +80,18 @@ class Current:
             self._take(model, tokenizer)
             self._gate()
             self.revision += 1
+
+    def expect(self) -> None:
+        """From now on models of llama.cpp come up with their soft prompts, the first one too."""
+        server = getattr(contract.module("modules.llama_cpp_server"), LLAMA, None)
+        if server is not None:
+            with self._lock:
+                self._starts_of(server)
+
+    def mend(self) -> None:
+        """Load the model that the webui could not load because of its start flag."""
+        if self.flag.failed and not contract.problems(contract.LLAMA):
+            self.flag.mend()
 
     def switch(self, on: bool) -> None:
         """The master switch; a generation that runs goes on as it began."""
@@ -134,20 +149,22 @@ class Current:
             from .llamacpp import ServedLlama
 
             starts = self._starts_of(type(model))
+            if starts.sidecar(model) is None and (found := self.flag.adopted(model)):
+                starts.adopt(model, found)
             return ServedLlama(model, self._shared.args, self._library, self._asks, starts, self._read)
         from .transformers import Served
 
         return Served(model, tokenizer, self._library, self._read)
 
     def _starts_of(self, server: type) -> Starts:
-        """From the first model of this loader on, the next ones come up with their soft prompts."""
+        """Once for the class, see `expect`."""
         from .llama_start import Starts
         from .llama_stock import planned
 
         if self._starts is None:
             args, library, asks = self._shared.args, self._library, self._asks
-            self._starts = Starts(server, args, lambda model: planned(model, args, library, asks.favourites()))
-            self._starts.install()
+            plan = lambda model: planned(model, args, library, asks.favourites())  # noqa: E731
+            self._starts = Starts(server, args, plan, self.flag.keep).install()
         return self._starts
 
     def _gate(self) -> None:

@@ -33,7 +33,12 @@ def load_model(model_name: str, loader: str | None = None) -> tuple[Any, Any]:
     if wanted == "llama.cpp":
         from modules.llama_cpp_server import LlamaServer
 
-        served = LlamaServer(folder)
+        shared.args.loader = wanted
+        try:
+            served = LlamaServer(folder)
+        except Exception as problem:
+            logger.error("%s was not loaded: %s", model_name, problem)
+            return None, None
         shared.settings["truncation_length"] = shared.args.ctx_size or served.n_ctx
         return served, served
     if wanted != "Transformers":

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from modules.presets import default_preset_values
 
 
@@ -70,6 +71,15 @@ processing_message = ""
 
 args = _flags()
 user_data_dir = Path(args.user_data_dir)
+
+
+def load_user_config() -> dict[str, Any]:
+    """What is set for single models: a pattern of the name -> settings."""
+    path = Path(args.model_dir, "config-user.yaml")
+    return (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
+
+
+user_config = load_user_config()
 
 # Alpaca's form, with its preamble where there is no system message.
 INSTRUCTION = """

@@ -2,7 +2,8 @@
 
 Puts the extension into user_data/extensions/soft_prompts, adds watchdog and gguf to the webui's own Python if they are
 missing, enables the extension in user_data/settings.yaml and makes user_data/soft_prompts, the folder for soft prompts.
-Nothing else changes, and --uninstall takes exactly this back. Soft prompts stay.
+Nothing else changes, and --uninstall takes exactly this back. Soft prompts stay. Only if you agree, the model that the
+webui starts with gets one flag more in its settings, and its first tag then needs no second start of llama.cpp.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import enabling, files, packages, place
+from . import enabling, files, packages, place, starting
 from .adding import add_packages, loaders, remove_packages
 from .failure import ByHand, Failure, shown
 from .files import NAME, Record
 from .steps import Webui, disable, enable, make, put, take
 
 # Standard library only, and no import of soft_prompts: install.py loads this folder by its path, in any Python.
-__all__ = ["ByHand", "Failure", "enabling", "files", "main", "packages", "place"]
+__all__ = ["ByHand", "Failure", "enabling", "files", "main", "packages", "place", "starting"]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--python", metavar="FILE", help="the webui's Python, or its folder, where it is not found")
     parser.add_argument("--user-data-dir", metavar="FOLDER", help="its user_data, where it is started with this option")
     parser.add_argument("--link", action="store_true", help="link to this folder instead of copying it: for developers")
+    for name, wanted, words in (
+        ("--start-flag", True, "for the GGUF --model of CMD_FLAGS.txt: no second start of llama.cpp for a tag"),
+        ("--no-start-flag", False, "take that back, or do not ask for it"),
+    ):
+        parser.add_argument(name, dest="start_flag", action="store_const", const=wanted, help=words)
     parser.add_argument("--uninstall", action="store_true", help="take back what was added; soft prompts stay")
     return parser
 
@@ -98,6 +104,7 @@ def install(webui: Webui, options: argparse.Namespace) -> int:
         lambda: add_packages(webui, record, python, has, say),
         lambda: make(webui, record, webui.library, say),
         lambda: enable(webui, record, python, say),
+        lambda: starting.offer(webui, record, python, options.start_flag, say),
         note=lambda: record.write(webui.user_data),
     )
     now = packages.inspect(python)
@@ -143,6 +150,7 @@ def uninstall(webui: Webui) -> int:
         )
     print(f"Removing soft prompts from {webui.user_data}", flush=True)
     problems = take_steps(
+        lambda: starting.take_back(webui.user_data, record, say),
         lambda: disable(webui, record, say),
         lambda: take(webui, record, say),
         lambda: remove_packages(webui, record, say),

@@ -29,7 +29,7 @@ class Record:
     """What was added. files: path in the extension's folder -> digest; folders and settings: paths in user_data.
 
     way: "copy", "link", or "clone" where the user put the checkout there; settings: file, digest of it as we left it,
-    whether there was one before, whether its key was ours; packages: Python -> {name: version}.
+    whether there was one before, whether its key was ours; packages: Python -> {name: version}; start: see starting.py.
     """
 
     name: str = NAME
@@ -39,6 +39,7 @@ class Record:
     folders: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     packages: dict[str, dict[str, str]] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def path(user_data: Path) -> Path:
@@ -48,7 +49,7 @@ class Record:
     def read(cls, user_data: Path) -> Record | None:
         path = cls.path(user_data)
         try:
-            told = json.loads(path.read_text("utf-8"))
+            told = {"start": {}, **json.loads(path.read_text("utf-8"))}  # which older ones do not know
             return cls(**{name: told[name] for name in cls.__dataclass_fields__})
         except FileNotFoundError:
             return None
