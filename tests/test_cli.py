@@ -76,6 +76,8 @@ def test_errors_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -
         (("try", "noir"), "4 wide, but this model embeds tokens"),
         (("try", "note", "--strength", "9"), "between -4 and 4"),
         (("try", "note", "--strength", "nan"), "between -4 and 4"),
+        (("try", "noir:0.5"), "a name and a strength: here they are said apart, noir --strength 0.5"),
+        (("show", "none.zip"), "there is no file none.zip in .*, and no soft prompt 'none'"),
         (("try", "noir?"), "cannot name a soft prompt.*`soft-prompts list` shows"),
     ):
         status, out, err = run(capsys, *arguments, "--folder", folder)

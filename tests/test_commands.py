@@ -553,6 +553,10 @@ def test_a_verdict_is_honest() -> None:
     lost = report(lines=(Line("nothing", 0, 8.6, 3.9), Line("soft prompt", 20, 5.8, 2.6)))
     assert reporting.verdict(lost)[1] == reporting.record(lost)["foreign"] == reporting.FOREIGN
     assert reporting.record(report())["foreign"] == ""
+    asked = tuple(Answer(" a", " b", " c", False, 9.0) for _ in range(3))
+    for recall, words in ((0.0, reporting.UNLEARNT), (1 / 3, "")):
+        known = (Line("nothing", 0, 9.3, recall=0.0), Line("soft prompt", 24, 7.9, recall=recall))
+        assert reporting.warning(report(method="world info", lines=known, answers=asked)) == words
     whole = (Line("nothing", 0, 0.5), Line("the whole text", 300, 0.0), Line("soft prompt", 30, 0.05))
     said = " ".join(reporting.verdict(report(method="distill", lines=whole)))
     assert "does 90% of what the whole text" in said and "30 tokens in place of 300" in said

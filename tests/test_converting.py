@@ -91,7 +91,7 @@ def test_what_cannot_be_converted(tmp_path: Path, capsys: pytest.CaptureFixture[
             (tmp_path / "noir.safetensors", tmp_path / "new.gguf"),
             "no kind that is written: .safetensors for a soft prompt",
         ),
-        (("none.json", tmp_path / "new.zip", "--folder", tmp_path), "no soft prompt 'none.json'"),
+        (("none.json", tmp_path / "new.zip", "--folder", tmp_path), "there is no file none.json in"),
     ):
         status, _, error = run(capsys, *words)
         assert status == 1 and message in error

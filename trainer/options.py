@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..formats import is_adapter, load, load_any
+from ..errors import UnknownPrompt
+from ..formats import READABLE, is_adapter, load, load_any
 from ..library import Library
 from ..prompt import Prompt
 
@@ -243,10 +244,14 @@ def _share(text: str) -> float:
 
 def find(name: str, folder: str) -> Prompt:
     """A prompt as one names it on a command line: by its name in the library, or by its file."""
-    path = Path(name)
+    path, library = Path(name), Library(folder)
     if path.suffix == ".txt" and path.exists():
         return load_any(path, path.stem)
-    return load(path) if (path.suffix and path.exists()) or is_adapter(path) else Library(folder)[name]
+    if (path.suffix and path.exists()) or is_adapter(path):
+        return load(path)
+    if path.suffix in READABLE and name not in library and path.stem not in library:
+        raise UnknownPrompt(f"there is no file {name} in {Path.cwd()}, and no soft prompt '{path.stem}' in {folder}")
+    return library[name]
 
 
 def name_of(sources: list[str]) -> str:

@@ -56,6 +56,12 @@ FOREIGN = (
     "The model hardly knows such text: without the soft prompt it guesses nearly every word. Expect a flavour, and no "
     "sentences; a larger model, or one that was made for such text, serves better."
 )
+ASKED = 3
+"""Facts, from which on it tells something that not one was known."""
+UNLEARNT = (
+    "It says none of these facts right. A model learns facts in words that it uses itself, so a small one learns few; "
+    "more steps, each fact said in more ways, or a larger model help."
+)
 
 
 def record(report: Report) -> dict[str, Any]:
@@ -68,7 +74,7 @@ def record(report: Report) -> dict[str, Any]:
         "recall": shares[report.lines[-1].name],
         **asdict(report),
         "verdict": verdict(report),
-        "foreign": FOREIGN if foreign(report) else "",
+        "foreign": warning(report),
     }
     cleaned: dict[str, Any] = plain(facts)
     return cleaned
@@ -99,15 +105,17 @@ def verdict(report: Report) -> list[str]:
         sentences.append(_beside(min(compared, key=lambda each: each.nats), last))
     if last.recall is not None:
         sentences.append(_recalled(report))
-    if foreign(report):
-        sentences.insert(1, FOREIGN)
+    if warning(report):
+        sentences.insert(1, warning(report))
     return [*sentences, _cost(report.unrelated)]
 
 
-def foreign(report: Report) -> bool:
-    """Whether the model, without the prompt, knows next to nothing of such text."""
-    bits = report.lines[0].bits
-    return report.method == "finetune" and bits is not None and bits > LOST
+def warning(report: Report) -> str:
+    """What a writer should hear first, mostly nothing: that the model is strange to such text, or learnt no fact."""
+    first, last = report.lines[0], report.lines[-1]
+    if report.method == "finetune" and first.bits is not None and first.bits > LOST:
+        return FOREIGN
+    return UNLEARNT if report.method == "world info" and last.recall == 0 and len(report.answers) >= ASKED else ""
 
 
 def _cost(nats: float) -> str:

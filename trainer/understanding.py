@@ -121,7 +121,9 @@ def _facts(files: Sequence[Path]) -> Understood:
     read = [Facts.read(each) for each in files]
     rows = tuple(dict.fromkeys(row for each in read for row in rows_of(each)))
     held = sum(each.held_out for each in rows)
-    words = _count(len(rows), "fact", "facts") + (f", of which {held} are asked and not learnt" if held else "")
+    words = _count(len(rows), "fact", "facts") + (
+        f", of which {held} are not learnt, but asked: some while it learns, most at its end" if held else ""
+    )
     notes = tuple(dict.fromkeys(note for each in read for note in each.notes))
     shown = _excerpts([row.call + row.response for row in rows])
     return Understood("world-info", words, shown, rows, notes, **_called(files))

@@ -157,7 +157,7 @@ def _brought(name: str) -> Any:
 
 
 def _list(options: argparse.Namespace) -> None:
-    entries = Library(options.folder).entries()
+    entries = Library(options.folder, ignore=("settings.json",)).entries()  # the tab's own
     if options.json:
         for entry in entries:
             facts = asdict(entry) | {"path": str(entry.path), "metadata": dict(entry.metadata)}
@@ -268,6 +268,9 @@ def _raised(tag: Any, problem: SoftPromptError) -> None:
 
 def _start(name: str, strength: float) -> str:
     """The tag to try; raises UnknownPrompt or InvalidTag where `<<sp:...>>` around it would be no tag at all."""
+    first, _, last = name.partition(":")
+    if last and not name_problem(first):
+        raise UnknownPrompt(f"'{name}' is a name and a strength: here they are said apart, {first} --strength {last}")
     if problem := name_problem(name):
         raise UnknownPrompt(f"'{name}' cannot name a soft prompt: {problem}. `soft-prompts list` shows the names")
     if not abs(strength) <= LARGEST_STRENGTH:

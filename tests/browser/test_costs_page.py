@@ -117,6 +117,7 @@ def test_an_unknown_name_is_mended_by_a_button(page: Page) -> None:
         ("<<sp:noir:9>>.", "a strength lies between -4 and 4", None),
         ("<<sp:noir and then\n", "is not closed", "<<sp:noir>> and then\n"),
         ("<<sp:no*ir>>.", "is no tag: a name has letters", None),
+        ("<<sp:noir:0,5>>.", "is no tag: a strength has a dot", "<<sp:noir:0.5>>."),
         ("<<sp: and", "is not closed", None),
     ],
 )

@@ -17,9 +17,10 @@ LORA = "it is a LoRA, which changes a model's weights and has no vectors for a t
 NOVELAI = "it is a NovelAI module, made for models that are not public: train a soft prompt on its text instead"
 PREFIX = "it is prefix tuning, which has vectors for every layer of a model and none for a text: load it with PEFT"
 P_TUNING = "it is P-tuning, whose vectors come out of a network that is trained with them: load it with PEFT"
-BOOK = "it is a lorebook: train on it, or look what is in it with: soft-prompts import FILE"
-CARD = "it is a character card: train on it, or look what is in it with: soft-prompts import FILE"
-FACTS = "it is a dataset of calls and responses: train on it with: soft-prompts train worldinfo FILE"
+_TRAIN = "train on it (in the tab: Train, Facts), or look what is in it with: soft-prompts import FILE"
+BOOK = f"it is a lorebook: {_TRAIN}"
+CARD = f"it is a character card: {_TRAIN}"
+FACTS = "it is a dataset of calls and responses: train on it with: soft-prompts train world-info FILE"
 CONFIG = "it says how a PEFT adapter was made, and holds no vectors: take the whole folder that it lies in"
 
 _LORAS = re.compile(r"(^|\.)(lora|hada|lokr|oft|ia3|vera)_")

@@ -36,7 +36,7 @@ def book_of(value: Any) -> Book | None:
         return None
     book: Book = tool.read(value)
     if not book.entries and not book.stories:
-        why = f" ({'; '.join(book.skipped)})" if book.skipped else ""
+        why = f" ({'; '.join(book.skipped)})" if book.skipped else ": it has no entries"
         raise InvalidFile(f"it is a {book.kind}, and nothing in it can be used{why}")
     return book
 

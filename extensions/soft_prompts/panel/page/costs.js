@@ -35,6 +35,9 @@
     const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
     if (text === "<<sp:") return { text: "“<<sp:” has no name: choose one, or take it away" };
     if (field.value.startsWith(">>", stop)) {
+      const number = text.match(/^<<sp:([^:]+):(-?\d+),(\d+)$/);
+      const mend = number && `<<sp:${number[1]}:${number[2]}.${number[3]}>>`;
+      if (mend) return { text: `“${shown}>>” is no tag: a strength has a dot`, mend, start, stop: stop + 2 };
       return { text: `“${shown}>>” is no tag: a name has letters, digits, spaces and . _ - /` };
     }
     const name = begun(fragment);

@@ -39,9 +39,12 @@ was.pop("extra_flags", None)
 loader = before.get("loader") or "llama.cpp"
 print(json.dumps([own, loader, after == flag and entry == was and {**new, key: 0} == {**old, key: 0}]))
 """
-# The same Python has what reads GGUF, once the packages are added; the package is loaded by its place.
+# The same Python has what reads GGUF, once the packages are added; the package is loaded by its place, whatever finders
+# of other installations say.
 PREPARE = """
 import importlib.util, json, sys
+from importlib.machinery import PathFinder
+sys.meta_path.insert(0, PathFinder)
 folder, model, library = sys.argv[1:]
 load = importlib.util.spec_from_file_location
 spec = load("soft_prompts", folder + "/__init__.py", submodule_search_locations=[folder])
