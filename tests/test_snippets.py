@@ -16,6 +16,7 @@ import pytest
 from soft_prompts import SoftPrompt, cli, load, parse
 from soft_prompts.hosts.webui import deploy
 from soft_prompts.tags import Tag
+from soft_prompts.trainer.data import books
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -29,6 +30,7 @@ RUN = {
     ("docs/huggingface.md", "python"): "test_docs.py::test_the_page_on_huggingface_runs_from_top_to_bottom",
     ("docs/in-python.md", "python"): "test_docs.py::test_the_page_in_python_runs_from_top_to_bottom",
     ("docs/index.md", "python"): "test_snippets.py::test_short_snippets_run",
+    ("docs/lorebook.md", "json"): "test_snippets.py::test_a_lorebook_is_one",
     ("docs/llamacpp.md", "python"): "llamacpp/test_page.py::test_the_programs_of_the_page",
     ("docs/llamacpp.md", "text"): "llamacpp/test_page.py::test_the_page_shows_what_export_says",
     ("docs/llamacpp.md", "yaml"): "test_starting.py::test_what_the_page_shows_is_what_is_written",
@@ -219,6 +221,16 @@ def test_json_is_json() -> None:
     pages = [page for (page, _), where in RUN.items() if where.endswith("test_json_is_json")]
     found = [json.loads(block.text) for block in blocks() if block.language == "json" and block.page in pages]
     assert len(found) == 2
+
+
+def test_a_lorebook_is_one() -> None:
+    (text,) = [block.text for block in blocks() if (block.page, block.language) == ("docs/lorebook.md", "json")]
+    book = books.book_of(json.loads(text))
+    assert (
+        book
+        and book.kind == "SillyTavern World Info"
+        and [each.name for each in book.entries] == ["Mira", "The bridge"]
+    )
 
 
 def test_a_text_with_tags_is_one() -> None:

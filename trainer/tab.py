@@ -21,7 +21,7 @@ from .trains import Trains
 
 FACTS_HELP = (
     "What the model writes, and how it shall go on. A held-out fact is asked at the end, but not learnt: so one sees "
-    "whether it has understood."
+    "whether it has understood. Those of your files stand at the end."
 )
 ORIGINAL = (
     "A GGUF file is learnt on as it is, or on what it was made from: a folder, or a name on the Hugging Face hub."

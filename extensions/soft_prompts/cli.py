@@ -196,6 +196,16 @@ def _show(options: argparse.Namespace) -> None:
         print("\n" + _brought(".hosts.hf.neighbours").told(near))
 
 
+_CALLED = {
+    "base": "held out, without it (nats per token)",
+    "held_out": "held out, with it",
+    "unrelated": "cost on other texts (KL)",
+    "base_model": "made for",
+    "digest": "content",
+}
+"""Keys of the metadata -> what people read."""
+
+
 def _told(facts: dict[str, Any]) -> str:
     """What one should know before one uses a prompt, or passes it on."""
     licence = {"licence": facts.get("licence") or "not said: ask its author before you pass it on"}
@@ -206,7 +216,7 @@ def _told(facts: dict[str, Any]) -> str:
         if {"sample_base", "sample"} <= {*facts}
         else []
     )
-    return "\n\n".join([table(list(rows.items())), *sample, NOT_INSIDE])
+    return "\n\n".join([table([(_CALLED.get(key, key), value) for key, value in rows.items()]), *sample, NOT_INSIDE])
 
 
 def _neighbours(options: argparse.Namespace, prompt: Prompt) -> list[Any]:
