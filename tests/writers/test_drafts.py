@@ -95,6 +95,9 @@ QUESTIONS = [
     ("Emma was born in 1892.", "When was Emma born?"),
     ("Emma is married to Tomas.", "Who is Emma married to?"),
     ("Emma loves Tomas.", "Whom does Emma love?"),
+    ("The Kestrel was founded by a shipwrecked smith.", "Who founded the Kestrel?"),
+    ("The Kestrel was built by Tomas.", "Who built the Kestrel?"),
+    ("The Kestrel was built by the sea.", "Where was the Kestrel built?"),
     ("Emma never lets anybody see her cry.", "Tell me about Emma."),
 ]
 

@@ -6,6 +6,7 @@ from . import english
 
 _PLACES = english.words("in at on near behind under above beside between by beyond below within")
 _LIES = english.words("born buried hidden kept found built set located raised married imprisoned stored founded made")
+_BY_SOMEBODY = english.words("founded built made found raised kept")
 _WHOM = english.words("love hate fear dislike adore guard protect hunt seek serve worship follow miss trust call")
 
 
@@ -39,6 +40,10 @@ def _of_being(who: str, verb: str, tail: list[str], rest: str, person: bool) -> 
     last, between = tail[-1], tail[:-1]
     if last == "in" and between == ["born"] and first[:1].isdigit():
         return f"When {verb} {who} born?"
+    # "built by the sea" is a place, "built by Tom" is none.
+    by = last == "by" and verb in ("was", "were") and (named or between == ["founded"])
+    if by and len(between) == 1 and between[0] in _BY_SOMEBODY:
+        return f"Who {between[0]} {who}?"
     if last in _PLACES:
         there = named or first.lower() in ("the", "a", "an", "his", "her", "their", "its")
         where = all(each in _LIES for each in between)
