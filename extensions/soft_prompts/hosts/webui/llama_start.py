@@ -38,6 +38,10 @@ class Starts:
         self._adopted: weakref.WeakSet[Any] = weakref.WeakSet()
         self._chosen: list[Sidecar | None] = []
 
+    def of(self, server: type) -> bool:
+        """Whether this is the class that is changed."""
+        return self._server is server
+
     def install(self) -> Starts:
         """From now on."""
         starts, original = self, self._server._start_server  # type: ignore[attr-defined]

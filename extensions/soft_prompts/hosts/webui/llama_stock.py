@@ -102,6 +102,8 @@ class Stock:
         with self._gate.alone():
             try:
                 self._starts.start(self._model, sidecar)
+                if self.sidecar is None:  # else our ids would be sent to a server that knows none of them
+                    raise UnsupportedModel("llama.cpp was started, and nobody saw that it was with soft prompts")
                 self._try()
             except SoftPromptError as problem:
                 self.refused = str(problem)

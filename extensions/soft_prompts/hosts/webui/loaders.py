@@ -157,10 +157,13 @@ class Current:
         return Served(model, tokenizer, self._library, self._read)
 
     def _starts_of(self, server: type) -> Starts:
-        """Once for the class, see `expect`."""
+        """Once for the class, see `expect`; a model of another class of that name is the one that counts."""
         from .llama_start import Starts
         from .llama_stock import planned
 
+        if self._starts is not None and not self._starts.of(server):
+            self._starts.remove()
+            self._starts = None
         if self._starts is None:
             args, library, asks = self._shared.args, self._library, self._asks
             plan = lambda model: planned(model, args, library, asks.favourites())  # noqa: E731
