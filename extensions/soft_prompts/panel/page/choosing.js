@@ -154,10 +154,12 @@
     const view = window.visualViewport ?? { offsetTop: 0, offsetLeft: 0, width: innerWidth, height: innerHeight };
     const [above, below] = [at.top - view.offsetTop - 12, view.offsetTop + view.height - at.bottom - 12];
     const up = below < 200 && above > below;
-    list.style.maxHeight = `${Math.max(96, Math.min(320, (up ? above : below) - 36))}px`;
     // The window's own scroll bar covers a part of it.
     const wide = Math.min(view.width, document.documentElement.clientWidth);
     box.style.maxWidth = `${wide - 16}px`;
+    // What stands beneath the list takes a line, or on a phone, in some fonts, two.
+    const rest = box.offsetHeight - list.offsetHeight;
+    list.style.maxHeight = `${Math.max(96, Math.min(320, (up ? above : below) - rest))}px`;
     const most = view.offsetLeft + wide - box.offsetWidth - 8;
     box.style.left = `${Math.max(view.offsetLeft + 8, Math.min(at.left, most))}px`;
     box.style.top = `${up ? at.top - box.offsetHeight - 4 : at.bottom + 4}px`;
