@@ -142,7 +142,7 @@ class _Parts:
             )  # fmt: skip
         self._line("named")
         self.all["replace"] = gr.Checkbox(False, label="Replace it", elem_id="sp-train-replace")
-        with gr.Accordion("More settings, which one seldom needs", open=False, elem_id="sp-train-more"):
+        with gr.Accordion("More settings, seldom needed", open=False, elem_id="sp-train-more"):
             self._seldom()
         self._line("tuned")
         self._html("advice")
