@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import transformers
 
 from soft_prompts import SoftPrompt
 from soft_prompts.hosts.hf.view import codec_of
@@ -19,6 +20,16 @@ PLACES = {
     "twice": (A, "<<sp:p>>", B, "<<sp:p>>", B),
     "alone": ("<<sp:p>>",),
 }
+
+
+class TwiceReading(transformers.LlamaForCausalLM):
+    """A model that reads the ids in a second place, as some architectures do."""
+
+    def forward(self, input_ids: torch.Tensor | None = None, **options: Any) -> Any:  # type: ignore[override]
+        output = super().forward(input_ids=input_ids, **options)
+        if input_ids is not None:
+            output.logits = output.logits + (input_ids.cumsum(-1)[..., None] % 97) * 0.1
+        return output
 
 
 class Pair:

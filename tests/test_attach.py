@@ -31,6 +31,8 @@ from soft_prompts.errors import (
 )
 from soft_prompts.slots import FIRST_ID
 
+from .law import TwiceReading
+
 
 def state(model: torch.nn.Module, tokenizer: Any) -> dict[str, Any]:
     """Everything that could differ: attributes of every module, weights, flags; the tokenizer's class and state."""
@@ -136,16 +138,6 @@ def test_encoder_decoder_models_are_refused(tokenizer: Any) -> None:
     model = transformers.T5ForConditionalGeneration(config)
     with pytest.raises(UnsupportedModel, match="t5 is an encoder-decoder model: soft prompts are for causal"):
         soft_prompts.attach(model, tokenizer)
-
-
-class TwiceReading(transformers.LlamaForCausalLM):
-    """A model that reads the ids in a second place, as some architectures do."""
-
-    def forward(self, input_ids: torch.Tensor | None = None, **options: Any) -> Any:  # type: ignore[override]
-        output = super().forward(input_ids=input_ids, **options)
-        if input_ids is not None:
-            output.logits = output.logits + (input_ids.cumsum(-1)[..., None] % 97) * 0.1
-        return output
 
 
 def test_the_self_test_refuses_a_model_that_reads_ids_elsewhere(make: Any, tokenizer: Any) -> None:

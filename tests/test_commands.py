@@ -551,8 +551,8 @@ def test_a_verdict_is_honest() -> None:
     said = " ".join(reporting.verdict(report(lines=(*lines[:3], Line("soft prompt", 20, 2.1)))))
     assert "does not help" in said and "hardly knows" not in said
     lost = report(lines=(Line("nothing", 0, 8.6, 3.9), Line("soft prompt", 20, 5.8, 2.6)))
-    assert reporting.verdict(lost)[1] == reporting.record(lost)["foreign"] == reporting.FOREIGN
-    assert reporting.record(report())["foreign"] == ""
+    assert reporting.verdict(lost)[1] == reporting.record(lost)["warning"] == reporting.FOREIGN
+    assert reporting.record(report())["warning"] == ""
     asked = tuple(Answer(" a", " b", " c", False, 9.0) for _ in range(3))
     for recall, words in ((0.0, reporting.UNLEARNT), (1 / 3, "")):
         known = (Line("nothing", 0, 9.3, recall=0.0), Line("soft prompt", 24, 7.9, recall=recall))

@@ -38,6 +38,8 @@ from soft_prompts.trainer.runs import Runs
 from soft_prompts.trainer.tab_answers import Training as Form
 from soft_prompts.trainer.tab_wrong import NameTaken
 
+from .law import TwiceReading
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / errors.PAGE).read_text("utf-8")
 FOLDERS = (ROOT / "extensions" / "soft_prompts", ROOT / "trainer")
@@ -102,16 +104,6 @@ class Bench:
         with torch.no_grad():
             self.model.model.norm.weight.fill_(float("nan"))
         train(self.model, self.tokenizer, Finetune(Corpus("It rained. " * 200)), name="x", tokens=2, steps=1)
-
-
-class TwiceReading(transformers.LlamaForCausalLM):
-    """A model that reads the ids in a second place."""
-
-    def forward(self, input_ids: torch.Tensor | None = None, **options: Any) -> Any:  # type: ignore[override]
-        output = super().forward(input_ids=input_ids, **options)
-        if input_ids is not None:
-            output.logits = output.logits + (input_ids.cumsum(-1)[..., None] % 97) * 0.1
-        return output
 
 
 def pickled() -> bytes:

@@ -322,7 +322,7 @@ def test_a_text_that_the_model_does_not_know_is_said_above_all_else(training: Tr
     board = fake.board_in("done")
     trains.put(board)
     assert "hardly knows" not in line(training.poll(Asked()), "others")
-    trains.put(replace(board, report={**board.report, "foreign": "It hardly knows such text: <b>"}))
+    trains.put(replace(board, report={**board.report, "warning": "It hardly knows such text: <b>"}))
     shown = line(training.poll(Asked()), "others")
     assert "It hardly knows such text: &lt;b&gt;" in shown and shown.index("hardly knows") < shown.index("sp-bars")
 

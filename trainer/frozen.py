@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
+from ..hosts.hf.view import modes
+
 
 @contextmanager
 def frozen(model: torch.nn.Module, recompute: bool = False) -> Iterator[None]:
@@ -38,7 +40,7 @@ def freeze(model: torch.nn.Module) -> ExitStack:
     with ExitStack() as undo:
         undo.callback(_set, wanted, True)
         _set(wanted, False)
-        undo.callback(_set_modes, [(module, module.training) for module in model.modules()])
+        undo.callback(modes(model))
         model.eval()
         _unpack(model)
         return undo.pop_all()
@@ -48,11 +50,6 @@ def _set(places: list[tuple[torch.nn.Module, str]], wanted: bool) -> None:
     for module, name in places:
         if (weight := module._parameters.get(name)) is not None:
             weight.requires_grad_(wanted)
-
-
-def _set_modes(modes: list[tuple[torch.nn.Module, bool]]) -> None:
-    for module, mode in modes:
-        module.training = mode
 
 
 def _unpack(model: torch.nn.Module) -> None:

@@ -74,7 +74,7 @@ def record(report: Report) -> dict[str, Any]:
         "recall": shares[report.lines[-1].name],
         **asdict(report),
         "verdict": verdict(report),
-        "foreign": warning(report),
+        "warning": warning(report),
     }
     cleaned: dict[str, Any] = plain(facts)
     return cleaned

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class TrainSection:
         host.shelf.carriers.add(_carried)
         self._trains = self._open(host)
         training = Training(self._trains, host)
-        _events(Wiring(gr), training, _Parts(gr, training).all)
+        _Events(Wiring(gr), training, _Parts(gr, training).all).wire()
 
     def mark(self) -> str:
         """Whether a training runs, or waits for its writer."""
@@ -191,61 +192,78 @@ KEYS = {"world-info": "facts", "distill": "distill", "finetune": "style"}
 """A kind -> the class of what belongs to it alone."""
 
 
-def _events(wiring: Wiring, training: Training, parts: dict[str, Any]) -> None:
-    def on(
-        event: Callable[..., Any], act: Callable[[Asked], Changes], line: str, takes: Sequence[str],
+@dataclass(frozen=True)
+class _Events:
+    """What the components of `_Parts` do."""
+
+    wiring: Wiring
+    training: Training
+    parts: dict[str, Any]
+
+    def wire(self) -> None:
+        """All of them."""
+        self._runs()
+        self._sources()
+        self._start()
+
+    def _runs(self) -> None:
+        parts, training, script = self.parts, self.training, self.wiring.script
+        rung = self.wiring.polled(
+            parts["poll"], parts["bell"], [parts["seen"]], lambda seen: training.moved(Asked(seen=str(seen or "")))
+        )
+        script(rung.success, "(bell) => { window.softPrompts?.train?.rung(bell); return []; }", [parts["bell"]])
+        drawn = self._on(parts["bell"].change, training.poll, "acted", ["seen"], DRAWN, trigger_mode="always_last")
+        script(drawn.success, "() => { window.softPrompts?.train?.answered(); return []; }")
+        takes, gives = ["seen", "act"], [*DRAWN, *LINES]
+        acted = self._on(parts["act"].change, training.act, "acted", takes, gives, trigger_mode="multiple")
+        script(acted.success, BEGAN)
+
+    def _sources(self) -> None:
+        parts, training, on = self.parts, self.training, self._on
+        last: dict[str, Any] = {"trigger_mode": "always_last"}
+        chooses = [*SHOWN, "tokens", "set-from", "pairs", *LINES]
+        chosen = on(parts["kind"].change, training.choose, "started", ["kind", "pairs"], chooses, **last)
+        self._table(chosen)
+        # Files take as long as they are big.
+        sources = ["kind", "files", "pairs", "name", "suggested"]
+        reads = ["understood", "estimated", "pairs", "name", "suggested", *LINES]
+        self._table(on(chosen.then, training.read, "read", sources, reads, queue=True))
+        reading = f"(files) => files?.length ? {json.dumps(told(READING))} : ''"
+        self.wiring.script(parts["files"].change, reading, [parts["files"]], [parts["understood"]])
+        self._table(on(parts["files"].change, training.read, "read", sources, reads, queue=True, **last))
+        on(parts["name"].change, training.named, "named", ["name"], ["replace", "started"], **last)
+        on(parts["original"].change, training.learn_on, "tuned", ["seen", "original"], DRAWN, **last)
+
+    def _start(self) -> None:
+        parts, training = self.parts, self.training
+        self._at_once(parts["estimate"].click, "estimated", WORKING)
+        self._on(parts["estimate"].click, training.estimate, "started", FORM, [*SHOWN, *LINES], queue=True)
+        self._at_once(parts["start"].click, "started", STARTING)
+        everything = [*DRAWN, *LINES, *SHOWN, *FORM]
+        started = self._on(parts["start"].click, training.start, "started", ["seen", *FORM], everything, queue=True)
+        self._table(started)
+        self.wiring.script(started.success, BEGAN)
+
+    def _on(
+        self, event: Callable[..., Any], act: Callable[[Asked], Changes], line: str, takes: Sequence[str],
         gives: Sequence[str], **more: Any,
     ) -> Any:  # fmt: skip
         names = list(dict.fromkeys([*gives, line, "seen"]))
 
         def act_on(*sent: Any) -> list[Any]:
             changes = answer(act, _asked(dict(zip(takes, sent, strict=True))), line)
-            return wiring.updates(changes, names)
+            return self.wiring.updates(changes, names)
 
-        how: dict[str, Any] = {**wiring.quick, **more}
-        return event(act_on, [parts[name] for name in takes], [parts[name] for name in names], **how)
+        inputs, outputs = ([self.parts[name] for name in each] for each in (takes, names))
+        return event(act_on, inputs, outputs, **{**self.wiring.quick, **more})
 
-    def at_once(event: Callable[..., Any], name: str, words: str) -> None:
+    def _at_once(self, event: Callable[..., Any], name: str, words: str) -> None:
         """Said by the page itself, before the server has heard of it."""
-        wiring.script(event, f"() => {json.dumps(told(words))}", gives=[parts[name]])
+        self.wiring.script(event, f"() => {json.dumps(told(words))}", gives=[self.parts[name]])
 
-    def table(event: Any) -> None:
-        wiring.script(
-            event.success, "(rows) => { window.softPrompts?.train?.draw(rows); return []; }", [parts["pairs"]]
-        )
-
-    rung = wiring.polled(
-        parts["poll"], parts["bell"], [parts["seen"]], lambda seen: training.moved(Asked(seen=str(seen or "")))
-    )
-    wiring.script(rung.success, "(bell) => { window.softPrompts?.train?.rung(bell); return []; }", [parts["bell"]])
-    drawn = on(parts["bell"].change, training.poll, "acted", ["seen"], DRAWN, trigger_mode="always_last")
-    wiring.script(drawn.success, "() => { window.softPrompts?.train?.answered(); return []; }")
-    acted = on(parts["act"].change, training.act, "acted", ["seen", "act"], [*DRAWN, *LINES], trigger_mode="multiple")
-    wiring.script(acted.success, BEGAN)
-
-    sources = ["kind", "files", "pairs", "name", "suggested"]
-    reads = ["understood", "estimated", "pairs", "name", "suggested", *LINES]
-    chooses = [*SHOWN, "tokens", "set-from", "pairs", *LINES]
-    chosen = on(
-        parts["kind"].change, training.choose, "started", ["kind", "pairs"], chooses, trigger_mode="always_last"
-    )
-    table(chosen)
-    # Files take as long as they are big.
-    table(on(chosen.then, training.read, "read", sources, reads, queue=True))
-    wiring.script(parts["files"].change, f"(files) => files?.length ? {json.dumps(told(READING))} : ''",
-                  [parts["files"]], [parts["understood"]])  # fmt: skip
-    table(on(parts["files"].change, training.read, "read", sources, reads, queue=True, trigger_mode="always_last"))
-    on(parts["name"].change, training.named, "named", ["name"], ["replace", "started"], trigger_mode="always_last")
-
-    on(parts["original"].change, training.learn_on, "tuned", ["seen", "original"], DRAWN, trigger_mode="always_last")
-
-    at_once(parts["estimate"].click, "estimated", WORKING)
-    on(parts["estimate"].click, training.estimate, "started", FORM, [*SHOWN, *LINES], queue=True)
-    at_once(parts["start"].click, "started", STARTING)
-    everything = [*DRAWN, *LINES, *SHOWN, *FORM]
-    started = on(parts["start"].click, training.start, "started", ["seen", *FORM], everything, queue=True)
-    table(started)
-    wiring.script(started.success, BEGAN)
+    def _table(self, event: Any) -> None:
+        draw = "(rows) => { window.softPrompts?.train?.draw(rows); return []; }"
+        self.wiring.script(event.success, draw, [self.parts["pairs"]])
 
 
 def _asked(sent: dict[str, Any]) -> Asked:

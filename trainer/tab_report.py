@@ -29,9 +29,9 @@ def report(found: dict[str, Any]) -> str:
     """Bars, facts, the cost elsewhere, and all of it in sentences."""
     if not found:
         return ""
-    foreign = found.get("foreign")
-    lost = line(foreign, "fair") if isinstance(foreign, str) and foreign else ""
-    return "".join((lost, _bars(found), _facts(found), _cost(number(found.get("unrelated"))), _sentences(found)))
+    warning = found.get("warning")
+    first = line(warning, "fair") if isinstance(warning, str) and warning else ""
+    return "".join((first, _bars(found), _facts(found), _cost(number(found.get("unrelated"))), _sentences(found)))
 
 
 def number(value: Any) -> float | None:

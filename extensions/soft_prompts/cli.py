@@ -22,6 +22,7 @@ from .converting import convert
 from .errors import InvalidTag, SoftPromptError, UnknownPrompt
 from .fingerprint import KEY
 from .formats import KINDS, WRITABLE, lost
+from .hosts.settings import NAME as SETTINGS
 from .library import Entry, Library
 from .prompt import Prompt, SoftPrompt
 from .tags import LARGEST_STRENGTH, name_problem, tag_for
@@ -157,7 +158,7 @@ def _brought(name: str) -> Any:
 
 
 def _list(options: argparse.Namespace) -> None:
-    entries = Library(options.folder, ignore=("settings.json",)).entries()  # the tab's own
+    entries = Library(options.folder, ignore=(SETTINGS,)).entries()  # the tab's own
     if options.json:
         for entry in entries:
             facts = asdict(entry) | {"path": str(entry.path), "metadata": dict(entry.metadata)}

@@ -5,8 +5,6 @@ In the real webui the loader is the webui's own; the fake has one of its kind.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import threading
 import types
@@ -20,7 +18,8 @@ pytest.importorskip("gguf")
 
 from soft_prompts.errors import SoftPromptError
 
-FOUND = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server") or ""
+from ..llamacpp.llama_server import FOUND
+
 pytestmark = [
     pytest.mark.llamacpp,
     pytest.mark.slow,

@@ -21,7 +21,8 @@ pytest.importorskip("gguf")
 from soft_prompts.hosts.webui.deploy import files, flagging
 from soft_prompts.hosts.webui.llama_kept import prepare
 
-FOUND = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server") or ""
+from ..llamacpp.llama_server import FOUND
+
 pytestmark = [
     pytest.mark.llamacpp,
     pytest.mark.slow,

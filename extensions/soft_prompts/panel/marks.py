@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def build(gr: Any, sections: Sequence[Section]) -> None:
-    """Unseen; the style sheet draws by it."""
+    """Unseen; each room's own style draws by it."""
 
     def marks() -> str:
         try:

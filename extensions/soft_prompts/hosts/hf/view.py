@@ -6,7 +6,7 @@ import copy
 import os
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,23 @@ def text_embedding(base: Any) -> torch.nn.Module:
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """`with evaluating(model)`: no dropout inside; every module's mode is as before afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
+    back = modes(model)
     try:
         model.eval()
         yield
     finally:
-        for module, mode in modes:
+        back()
+
+
+def modes(model: torch.nn.Module) -> Callable[[], None]:
+    """`back = modes(model)`: called, it gives every module the mode that it has now."""
+    now = [(module, module.training) for module in model.modules()]
+
+    def back() -> None:
+        for module, mode in now:
             module.training = mode
+
+    return back
 
 
 class ModelView:

@@ -17,6 +17,7 @@ from .serving import Asks, Serves
 from .start_flag import StartFlag
 
 if TYPE_CHECKING:
+    from ..llamacpp.sidecar import Sidecar
     from .llama_start import Starts
 
 log = logging.getLogger("textgen")
@@ -166,7 +167,10 @@ class Current:
             self._starts = None
         if self._starts is None:
             args, library, asks = self._shared.args, self._library, self._asks
-            plan = lambda model: planned(model, args, library, asks.favourites())  # noqa: E731
+
+            def plan(model: Any) -> Sidecar:
+                return planned(model, args, library, asks.favourites())
+
             self._starts = Starts(server, args, plan, self.flag.keep).install()
         return self._starts
 
