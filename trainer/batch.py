@@ -29,22 +29,27 @@ class Row:
 
 @dataclass(frozen=True)
 class Teaching:
-    """What a teacher thinks at n places: the likeliest tokens and how likely, or the whole vocabulary.
+    """What a teacher thinks at n places: all of it, as features, or the likeliest tokens and how likely.
 
-    logs: (n, k) natural logarithms of probabilities. tokens: (n, k) their ids; None where k is the whole vocabulary.
+    values: (n, width) features, which `reader.logits` turns into predictions; or with tokens, (n, k) ids, the (n, k)
+    natural logarithms of their probabilities. middle: (n, width) its hidden states half-way, where they are kept.
     """
 
-    logs: torch.Tensor
+    values: torch.Tensor
     tokens: torch.Tensor | None = None
+    middle: torch.Tensor | None = None
 
     def __getitem__(self, places: slice | torch.Tensor) -> Teaching:
-        return Teaching(self.logs[places], None if self.tokens is None else self.tokens[places])
+        tokens, middle = (None if each is None else each[places] for each in (self.tokens, self.middle))
+        return Teaching(self.values[places], tokens, middle)
 
     @staticmethod
     def join(parts: Sequence[Teaching]) -> Teaching:
         """One behind the other; all of one kind."""
         tokens = [part.tokens for part in parts if part.tokens is not None]
-        return Teaching(torch.cat([part.logs for part in parts]), torch.cat(tokens) if tokens else None)
+        middle = [part.middle for part in parts if part.middle is not None]
+        values = torch.cat([part.values for part in parts])
+        return Teaching(values, torch.cat(tokens) if tokens else None, torch.cat(middle) if middle else None)
 
 
 @dataclass(frozen=True)

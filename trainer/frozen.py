@@ -75,7 +75,7 @@ def recomputed(model: torch.nn.Module) -> Iterator[None]:
     with ExitStack() as undo:
         # A layer that were left as soon as all is known again would not put its offloaded weights away.
         undo.enter_context(set_checkpoint_early_stop(False))
-        for layer in _layers(model):
+        for layer in blocks(model):
             own = vars(layer).get("forward")
             undo.callback(_put_back, layer, own)
             layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
@@ -89,8 +89,8 @@ def _put_back(layer: torch.nn.Module, own: Any) -> None:
         layer.forward = own  # accelerate's hook lives there
 
 
-def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """The model's blocks: the list of modules that holds most of the weights, for experts may be more than blocks."""
+def blocks(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The model's layers: the list of modules that holds most of the weights, for experts may be more than blocks."""
     lists = [each for each in model.modules() if isinstance(each, torch.nn.ModuleList)]
     return list(max(lists, key=_weights, default=[]))
 

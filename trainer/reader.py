@@ -9,13 +9,15 @@ Which models can be read in this way is in no list: the first batch is read both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 
 from ..hosts.hf.view import codec_of, device_of, embedded, text_embedding, unwrap
 from .batch import Batch
+from .frozen import blocks
 
 PART = 9 << 20
 """Logits that exist at once, 36 MB in float32. Less makes the products of matrices slow, more leaves the caches; and
@@ -40,6 +42,7 @@ class Reader:
         self.part = PART
         self._trunk: Callable[[torch.Tensor], torch.Tensor] | None = None
         self._known = False
+        self._open: bool | None = None
 
     @property
     def device(self) -> torch.device:
@@ -74,6 +77,14 @@ class Reader:
         self._get_to_know(vectors, batch)
         return self._features(vectors, batch, self.shared and not self.recomputed)
 
+    def inside(self, vectors: torch.Tensor | None, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """`features`, and as many hidden states, (places, width), half-way through the layers; None if not shown."""
+        self._get_to_know(vectors, batch)
+        if self._open is None:
+            self._open = self._shows(vectors, batch)
+        found = self._read(vectors, batch, self.shared and not self.recomputed, self._open)
+        return found[0], found[1] if self._open else None
+
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """(places, vocabulary) of some of the features."""
         return features if self._trunk is None else self._trunk(features)
@@ -90,6 +101,30 @@ class Reader:
         places = [slice(start, start + size) for start in range(0, len(features), size)]
         return torch.stack([loss(self.logits(features[each]).float(), each).detach() for each in places]).sum()
 
+    def begin(self, vectors: torch.Tensor | None, starts: torch.Tensor) -> tuple[torch.Tensor, Any] | None:
+        """(rows, features) that predict what follows (rows, length) ids, and a cache to `follow` with; no gradients.
+
+        What stands before the rows is read once for all of them. None where they cannot share it, or there is nothing.
+        """
+        anything = torch.arange(12).expand(2, -1) % int(self.base.config.get_text_config().vocab_size)
+        self._get_to_know(vectors, Batch(anything, torch.ones_like(anything, dtype=torch.bool)))
+        prefix = self.prefix(vectors)
+        if not self.shared or not prefix.shape[1]:
+            return None
+        with torch.no_grad():
+            first = self.base.base_model(inputs_embeds=prefix, use_cache=True)
+        cache = first.past_key_values
+        cache.batch_repeat_interleave(len(starts))
+        if not starts.shape[1]:
+            return first[0][:, -1].expand(len(starts), -1), cache
+        return self.follow(cache, starts), cache
+
+    def follow(self, cache: Any, ids: torch.Tensor) -> torch.Tensor:
+        """(rows, features) behind (rows, length) more ids, which are in the cache afterwards; no gradients."""
+        with torch.no_grad():
+            read = self.base.base_model(inputs_embeds=self.embedded(ids), past_key_values=cache, use_cache=True)
+        return read[0][:, -1]  # type: ignore[no-any-return]
+
     def prefix(self, vectors: torch.Tensor | None) -> torch.Tensor:
         """(1, length, width): [head][soft prompt]."""
         head = self.embedded(torch.tensor([self.head], dtype=torch.long))
@@ -103,24 +138,34 @@ class Reader:
             return self.embedding(ids.to(self.device))  # type: ignore[no-any-return]
 
     def _features(self, vectors: torch.Tensor | None, batch: Batch, shared: bool) -> torch.Tensor:
+        return self._read(vectors, batch, shared)[0]
+
+    def _read(
+        self, vectors: torch.Tensor | None, batch: Batch, shared: bool, inside: bool = False
+    ) -> list[torch.Tensor]:
+        """At the counted tokens: the features, and with `inside` what is half-way to them."""
         prefix = self.prefix(vectors)
         # The last token of the longest row predicts nothing that counts.
         text = self.embedded(batch.ids[:, :-1])
         rows, start = len(batch), prefix.shape[1]
-        if shared and start and text.shape[1] and self._trunk is not None:
-            first = self.base.base_model(inputs_embeds=prefix, use_cache=True)
-            cache = first.past_key_values
-            cache.batch_repeat_interleave(rows)
-            rest = self.base.base_model(inputs_embeds=text, past_key_values=cache, use_cache=True)[0]
-            found = torch.cat([first[0][:, -1:].expand(rows, -1, -1), rest], dim=1)
-        else:
-            given = torch.cat([prefix.expand(rows, -1, -1), text], dim=1)
-            model = self.base if self._trunk is None else self.base.base_model
-            output = model(inputs_embeds=given, use_cache=False)
-            found = output.logits if self._trunk is None else output[0]
-            # Without anything before the text, its first token cannot be predicted and does not count.
-            found = found[:, start - 1 :] if start else torch.nn.functional.pad(found, (0, 0, 1, 0))
-        return found[batch.counted.to(found.device)]
+        with _half_way(blocks(self.base) if inside else []) as seen:
+            if shared and start and text.shape[1] and self._trunk is not None:
+                first = self.base.base_model(inputs_embeds=prefix, use_cache=True)
+                cache = first.past_key_values
+                cache.batch_repeat_interleave(rows)
+                rest = self.base.base_model(inputs_embeds=text, past_key_values=cache, use_cache=True)
+                pairs = [(first[0], rest[0]), *([seen] if inside else [])]
+                found = [torch.cat([before[:, -1:].expand(rows, -1, -1), behind], dim=1) for before, behind in pairs]
+            else:
+                given = torch.cat([prefix.expand(rows, -1, -1), text], dim=1)
+                model = self.base if self._trunk is None else self.base.base_model
+                output = model(inputs_embeds=given, use_cache=False)
+                # Without anything before the text, its first token cannot be predicted and does not count.
+                found = [
+                    states[:, start - 1 :] if start else torch.nn.functional.pad(states, (0, 0, 1, 0))
+                    for states in (output.logits if self._trunk is None else output[0], *seen)
+                ]
+        return [states[batch.counted.to(states.device)] for states in found]
 
     def _get_to_know(self, vectors: torch.Tensor | None, batch: Batch) -> None:
         """Once: does the trunk with the head give the model's own logits, and does sharing change nothing?"""
@@ -169,6 +214,15 @@ class Reader:
             heads.append(lambda features: head(features) / factors[1])
         return heads
 
+    def _shows(self, vectors: torch.Tensor | None, batch: Batch) -> bool:
+        """Whether there is one hidden state for each token, behind half of the layers."""
+        try:
+            with torch.no_grad():
+                features, middle = self._read(vectors, batch, self.shared and not self.recomputed, inside=True)
+        except (RuntimeError, TypeError, ValueError, AttributeError, LookupError):
+            return False
+        return middle.ndim == 2 and len(middle) == len(features) and middle.is_floating_point()
+
     def _sharing_agrees(self, vectors: torch.Tensor, probe: Batch) -> bool:
         results = []
         for shared in (False, True):
@@ -206,6 +260,22 @@ class _InParts(torch.autograd.Function):
     def backward(ctx: Any, outer: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient.mul_(outer.to(gradient.dtype)), None, None, None
+
+
+@contextmanager
+def _half_way(layers: Sequence[torch.nn.Module]) -> Iterator[list[torch.Tensor]]:
+    """What comes out of the first half of the layers, of each pass until the block ends; of no layers, nothing.
+
+    Not by `output_hidden_states`: for that Transformers 5 hangs hooks on a model that stay, and keeps all layers'.
+    """
+    seen: list[torch.Tensor] = []
+    with ExitStack() as undo:
+        for layer in layers[len(layers) // 2 - 1 :][:1]:
+            hook = layer.register_forward_hook(
+                lambda layer, given, output: seen.append(output if isinstance(output, torch.Tensor) else output[0])
+            )
+            undo.callback(hook.remove)
+        yield seen
 
 
 def _agree(one: torch.Tensor, other: torch.Tensor, dtype: torch.dtype | None = None) -> bool:

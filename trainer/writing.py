@@ -58,12 +58,42 @@ def _write(
     seed: int,
     temperature: float,
 ) -> list[list[int]]:
+    ends, begun = _ends(reader.base), torch.tensor(starts, dtype=torch.long)
+    with _seeded(seed, reader.device), torch.no_grad():
+        made = _sharing(reader, vectors, begun, tokens, temperature, ends)
+        if made is None:
+            made = _generated(reader, vectors, begun, tokens, temperature, ends)
+    return [list(_until(row, ends)) for row in made.tolist()]
+
+
+def _sharing(
+    reader: Reader, vectors: torch.Tensor | None, starts: torch.Tensor, tokens: int, temperature: float, ends: set[int]
+) -> torch.Tensor | None:
+    """(rows, new ids); None where the rows cannot share what stands before them, which may be longer than they are."""
+    begun = reader.begin(vectors, starts)
+    if begun is None:
+        return None
+    features, cache = begun
+    made: list[torch.Tensor] = []
+    ended = torch.zeros(len(starts), dtype=torch.bool)
+    while True:
+        logits = reader.logits(features).float()
+        chances = torch.softmax(logits / temperature, dim=-1) if temperature > 0 else None
+        made.append((logits.argmax(-1, keepdim=True) if chances is None else torch.multinomial(chances, 1)).cpu())
+        ended |= torch.isin(made[-1][:, 0], torch.tensor(sorted(ends), dtype=torch.long))
+        if len(made) == tokens or ended.all():
+            return torch.cat(made, dim=1)
+        features = reader.follow(cache, made[-1])
+
+
+def _generated(
+    reader: Reader, vectors: torch.Tensor | None, starts: torch.Tensor, tokens: int, temperature: float, ends: set[int]
+) -> torch.Tensor:
+    """The same by the model's own `generate`, which every model has."""
     from transformers import GenerationConfig
 
     base = reader.base
-    prefix = reader.prefix(vectors)
-    given = torch.cat([prefix.expand(len(starts), -1, -1), reader.embedded(torch.tensor(starts, dtype=torch.long))], 1)
-    ends = _ends(base)
+    given = torch.cat([reader.prefix(vectors).expand(len(starts), -1, -1), reader.embedded(starts)], 1)
     if not given.shape[1]:  # with nothing before it, a text begins after what ends texts
         given = reader.embedded(torch.full((len(starts), 1), min(ends, default=0)))
     options: dict[str, Any] = {"max_new_tokens": tokens, "do_sample": temperature > 0}
@@ -73,17 +103,16 @@ def _write(
     # What the model's own configuration asks for (penalties, samplers, ...) is not how it speaks.
     own, base.generation_config = base.generation_config, GenerationConfig()
     try:
-        with _seeded(seed, given.device), torch.no_grad():
-            # The class's own: an attached model has one for texts with tags.
-            made = type(base).generate(
-                base,
-                inputs_embeds=given,
-                attention_mask=torch.ones(given.shape[:2], dtype=torch.long, device=given.device),
-                generation_config=config,
-            )
+        # The class's own: an attached model has one for texts with tags.
+        made: torch.Tensor = type(base).generate(
+            base,
+            inputs_embeds=given,
+            attention_mask=torch.ones(given.shape[:2], dtype=torch.long, device=given.device),
+            generation_config=config,
+        )
     finally:
         base.generation_config = own
-    return [list(_until(row, ends)) for row in made.tolist()]
+    return made
 
 
 def unrelated(reader: Reader, rows: int, seed: int, tokens: int = UNRELATED) -> Rows:

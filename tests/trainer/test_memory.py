@@ -14,7 +14,7 @@ from soft_prompts.trainer import Corpus, Finetune, Training
 from soft_prompts.trainer.batch import Rows
 from soft_prompts.trainer.engine import Engine
 from soft_prompts.trainer.fitting import _left_in_container, estimate, is_full, stepping_down
-from soft_prompts.trainer.frozen import _layers, frozen
+from soft_prompts.trainer.frozen import blocks, frozen
 from soft_prompts.trainer.objectives import Term, cross_entropy, divergence, teach
 from soft_prompts.trainer.reader import Reader
 
@@ -176,9 +176,9 @@ def test_blocks_are_told_from_experts(make: Callable[..., Any]) -> None:
             self.experts = torch.nn.ModuleList([torch.nn.Linear(8, 8) for _ in range(16)])
 
     model = torch.nn.Sequential(torch.nn.ModuleList([Block() for _ in range(4)]), torch.nn.Linear(8, 1000))
-    assert [type(each) for each in _layers(model)] == [Block] * 4
-    assert len(_layers(make("mixtral"))) == len(_layers(make("mamba"))) == 2
-    assert _layers(torch.nn.Linear(2, 2)) == []
+    assert [type(each) for each in blocks(model)] == [Block] * 4
+    assert len(blocks(make("mixtral"))) == len(blocks(make("mamba"))) == 2
+    assert blocks(torch.nn.Linear(2, 2)) == []
 
 
 def test_weights_that_are_replaced_get_their_flags_back(model: Any) -> None:

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 
 from soft_prompts.trainer.batch import Batch, Row, Rows, Teaching, order
 from soft_prompts.trainer.frozen import frozen
-from soft_prompts.trainer.objectives import cross_entropy, divergence, teach
+from soft_prompts.trainer.objectives import cross_entropy, divergence, guided, teach
 from soft_prompts.trainer.reader import Reader
+from soft_prompts.trainer.writing import write
 
 # Rows of other lengths than their neighbours; of two, only a part counts.
 LENGTHS = [(19, 0, 19), (7, 0, 7), (30, 11, 30), (12, 3, 9)]
@@ -87,7 +88,19 @@ def check_law(model: Any, tokenizer: Any, within: float = 1e-4) -> Reader:
             assert float(cross_entropy(reader, vectors, rows.all)) == pytest.approx(expected[0], rel=within)
             bare = float(cross_entropy(reader, None, rows.all))
             assert bare == pytest.approx(float(plain(reader, None, rows)), rel=within)
+        check_writing(reader, vectors.detach())
     return reader
+
+
+def check_writing(reader: Reader, vectors: torch.Tensor) -> None:
+    """Where what stands before the rows is read once for all of them, they go on as in the model's own `generate`."""
+    for before, starts in ((vectors, [[], [], []]), (vectors, [[5, 6, 7], [7, 8, 9]]), (None, [[5], [9]])):
+        for heat in (0.0, 1.0):
+            mine = write(reader, before, starts, 9, 3, heat)
+            with pytest.MonkeyPatch.context() as undo:
+                undo.setattr(reader, "begin", lambda *given: None)
+                assert mine == write(reader, before, starts, 9, 3, heat) and len(mine) == len(starts)
+    assert (reader.begin(vectors, torch.tensor([[5]])) is not None) is reader.shared
 
 
 NOT_SHARED = {"mamba"}
@@ -216,7 +229,7 @@ def test_divergence_is_that_of_torch(family: str, make: Callable[..., Any], toke
             logs = torch.log_softmax(plain_logits(reader, vectors, row), -1)
             terms.append(F.kl_div(logs, wanted, reduction="sum", log_target=True))
         expected = graded(torch.stack(terms).sum(), vectors)
-        close(graded(divergence(reader, vectors, rows.all), vectors), expected, 2e-3)  # kept in half precision
+        close(graded(divergence(reader, vectors, rows.all), vectors), expected, 2e-3)
         parts = [graded(divergence(reader, vectors, part), vectors) for part in rows.all.split(1)]
         close((sum(each[0] for each in parts), sum(each[1] for each in parts)), expected, 2e-3)  # type: ignore[arg-type]
         shares = [rows.all.share(rank, 3) for rank in range(3)]
@@ -235,7 +248,7 @@ def test_the_likeliest_tokens_bound_the_divergence(model: Any, tokenizer: Any, m
         for kept in (None, 400, 100, 20, 3):
             rows = some_rows(400)
             if kept is not None:
-                monkeypatch.setattr(objectives, "WHOLE", 0)
+                monkeypatch.setattr(objectives, "room_of", lambda reader: 0)
                 monkeypatch.setattr(objectives, "LIKELIEST", kept)
             teach(reader, other, rows, 2)
             teaching = rows.all.teaching
@@ -253,6 +266,66 @@ def test_a_teacher_agrees_with_itself(model: Any, tokenizer: Any) -> None:
         assert float(divergence(reader, other, rows.all)) == pytest.approx(0, abs=1e-3 * rows.all.count)
 
 
+def half_way(reader: Reader, vectors: torch.Tensor, row: Row) -> torch.Tensor:
+    """(counted, width) behind half of the layers, where the counted tokens are predicted, as the model itself says."""
+    head = reader.embedding(torch.tensor([reader.head], dtype=torch.long))
+    given = torch.cat([head, vectors.unsqueeze(0), reader.embedding(torch.tensor([row.ids]))], dim=1)
+    states = reader.base(inputs_embeds=given, use_cache=False, output_hidden_states=True).hidden_states
+    before = head.shape[1] + len(vectors) - 1
+    # Of two layers, the first; Mamba says nothing of its embeddings.
+    found: torch.Tensor = states[reader.base.config.model_type != "mamba"][
+        0, before + row.counted[0] : before + row.counted[1]
+    ]
+    return found
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "mamba"])
+def test_guided_is_the_divergence_with_a_gradient_from_half_way(
+    family: str, make: Callable[..., Any], tokenizer: Any
+) -> None:
+    reader = Reader(make(family), tokenizer)
+    vectors, rows, other = some_vectors(reader), some_rows(400), reader.embed([50, 60, 70])
+    with frozen(reader.base):
+        teach(reader, other, rows, 3, inside=True)
+        apart = []
+        for row in rows.rows:
+            mine, wanted = half_way(reader, vectors, row), half_way(reader, other, row)
+            apart.append(((mine - wanted).norm(dim=-1) / wanted.norm(dim=-1)).square().sum())
+        divergence_alone = graded(divergence(reader, vectors, rows.all), vectors)
+        more = graded(torch.stack(apart).sum(), vectors)
+        assert more[1].norm() > 1e-3 * divergence_alone[1].norm()
+        expected = divergence_alone[0], divergence_alone[1] + 2.5 * more[1]
+        objective = guided(2.5)
+        close(graded(objective(reader, vectors, rows.all), vectors), expected, 1e-3)
+        parts = [graded(objective(reader, vectors, part), vectors) for part in rows.all.split(1)]
+        close((sum(each[0] for each in parts), sum(each[1] for each in parts)), expected, 1e-3)  # type: ignore[arg-type]
+        with torch.no_grad():
+            assert float(objective(reader, vectors, rows.all)) == pytest.approx(expected[0], rel=1e-3)
+
+
+def test_without_room_or_a_view_of_the_middle_guided_is_the_divergence(
+    model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from soft_prompts.trainer import objectives
+
+    def taught(reader: Reader) -> Any:
+        rows, vectors = some_rows(400), some_vectors(reader)
+        with frozen(reader.base):
+            teach(reader, reader.embed([50, 60, 70]), rows, 2, inside=True)
+            alone, other = (graded(each(reader, vectors, rows.all), vectors) for each in (divergence, guided(9.0)))
+        assert rows.all.teaching is not None and rows.all.teaching.middle is None
+        assert alone[0] == other[0] and torch.equal(alone[1], other[1])
+        return rows.all.teaching
+
+    both = 2 * sum(stop - start for _, start, stop in LENGTHS) * model.config.hidden_size * 4
+    for room, some in ((both - 1, False), (both // 2, False), (both // 2 - 1, True)):
+        monkeypatch.setattr(objectives, "room_of", lambda reader, room=room: room)
+        assert (taught(Reader(model, tokenizer)).tokens is not None) is some
+    monkeypatch.setattr(objectives, "room_of", lambda reader: both)
+    model.base_model.layers[1] = model.base_model.layers[0]  # a model that goes twice through its first half
+    assert taught(Reader(model, tokenizer)).tokens is None
+
+
 def test_large_vocabularies(make: Callable[..., Any], tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No id is ever cast to a type that is smaller than the vocabulary."""
     from soft_prompts.trainer import objectives
@@ -265,7 +338,7 @@ def test_large_vocabularies(make: Callable[..., Any], tokenizer: Any, monkeypatc
     assert rows.all.wanted.tolist() == [*ids, *ids[::-1]]
     with frozen(reader.base):
         close(graded(cross_entropy(reader, vectors, rows.all), vectors), graded(plain(reader, vectors, rows), vectors))
-    monkeypatch.setattr(objectives, "WHOLE", 0)
+    monkeypatch.setattr(objectives, "room_of", lambda reader: 0)
     with torch.no_grad():
         # Their logits are those of the largest ids, so that these are the likeliest.
         model.lm_head.weight[69_000:] *= 30
@@ -289,9 +362,9 @@ def test_parts_hold_every_row_and_place_once() -> None:
         assert sum(map(len, parts)) == 4
         for part in parts:
             assert part.ids.shape[1] == max(stop for length, _, stop in LENGTHS if part.counted.shape[1] >= stop)
-            assert part.teaching is not None and len(part.teaching.logs) == part.count
+            assert part.teaching is not None and len(part.teaching.values) == part.count
         assert whole.teaching is not None
-        assert torch.equal(torch.cat([part.teaching.logs for part in parts if part.teaching]), whole.teaching.logs)
+        assert torch.equal(torch.cat([part.teaching.values for part in parts if part.teaching]), whole.teaching.values)
     for processes in range(1, 7):
         shares = [whole.share(rank, processes) for rank in range(processes)]
         assert sum(map(len, shares)) == 4
@@ -300,7 +373,7 @@ def test_parts_hold_every_row_and_place_once() -> None:
         for rank, share in enumerate(shares):
             assert share.teaching is not None
             told = [float(n) for n in range(rank, 4, processes) for _ in range(*LENGTHS[n][1:])]
-            assert share.teaching.logs[:, 0].tolist() == told
+            assert share.teaching.values[:, 0].tolist() == told
 
 
 def test_rows_in_which_nothing_counts_are_left_out() -> None:
