@@ -22,11 +22,13 @@ AT_ONCE = 32_768
 """Tokens of context, text and rows together, for which the teacher keeps keys and values while it writes or reads."""
 
 
-FEWEST, MOST = 768, 1536
-"""Rows to learn from. Too few are learnt by heart, and what the model would write besides is not."""
+FEWEST, MOST = 1536, 3072
+"""Rows to learn from. Too few are learnt by heart, and what the model would write besides is not: from 1,024 to 2,048
+steps on 1,536 rows those came 6 % nearer to the teacher, and others not 2 %.
+"""
 
 BATCH = 8
-TIMES = 16
+TIMES = 8
 """How often each row is read, in all. With so many rows, more steps of fewer go further than fewer of more."""
 
 GUIDED, GUIDES = 0.5, 0.6
@@ -37,7 +39,7 @@ Measured on two lores: 9 % less divergence at the end, for a tenth more time.
 
 def rows_for(tokens: int) -> int:
     """How many rows the model writes of a text of so many tokens, where nobody says."""
-    return min(MOST, max(FEWEST, 5 * tokens))
+    return min(MOST, max(FEWEST, 10 * tokens))
 
 
 def parts_of(rows: int) -> tuple[int, int, int]:

@@ -30,6 +30,9 @@ LIKELIEST = 128
 LEAST = -80.0
 """Of a logarithm of a probability: float32 ends about there."""
 
+HALF = 2
+"""Bytes of a number that is kept."""
+
 TINY = 1e-12
 """Of a square that something is divided by."""
 
@@ -99,7 +102,7 @@ def _from_the_teacher(reader: Reader, features: torch.Tensor, teaching: Teaching
         if taught.tokens is not None:
             return _divergence_of_some(logs, taught.values.to(logs.device), taught.tokens.to(logs.device).long())
         with torch.no_grad():
-            wanted = torch.log_softmax(reader.logits(taught.values.to(features.device)).float(), dim=-1)
+            wanted = torch.log_softmax(reader.logits(taught.values.to(features.device, features.dtype)).float(), dim=-1)
         return _divergence(logs, wanted.to(logs.device))
 
     return reader.total(features, loss)
@@ -116,16 +119,15 @@ def teach(reader: Reader, vectors: torch.Tensor | None, rows: Rows, batch: int, 
     def thought(numbers: range) -> list[Teaching]:
         part = rows.batch(numbers)
         features, middle = reader.inside(vectors, part) if inside else (reader.features(vectors, part), None)
-        needed = places * features.shape[-1] * features.element_size()
-        if middle is not None and needed + places * middle.shape[-1] * middle.element_size() > room:
+        needed = places * features.shape[-1] * HALF
+        if middle is not None and needed + places * middle.shape[-1] * HALF > room:
             middle = None
         lengths = [rows.rows[number].counted[1] - rows.rows[number].counted[0] for number in numbers]
-        inner = [None] * len(lengths) if middle is None else middle.cpu().split(lengths)
-        found = []
-        for mine, within in zip(features.split(lengths), inner, strict=True):
-            whole = Teaching(mine.cpu(), None, within)
-            found.append(whole if needed <= room else _likeliest(reader.logits(mine)))
-        return found
+        inner = [None] * len(lengths) if middle is None else _halved(middle).split(lengths)
+        if needed > room:
+            return [_likeliest(reader.logits(each)) for each in features.split(lengths)]
+        pairs = zip(_halved(features).split(lengths), inner, strict=True)
+        return [Teaching(each, None, within) for each, within in pairs]
 
     with torch.no_grad():
         parts = [range(start, min(start + batch, len(rows))) for start in range(0, len(rows), batch)]
@@ -141,6 +143,13 @@ def room_of(reader: Reader) -> int:
 def _cut(numbers: range) -> tuple[range, range]:
     middle = len(numbers) // 2
     return numbers[:middle], numbers[middle:]
+
+
+def _halved(states: torch.Tensor) -> torch.Tensor:
+    """For keeping: what is rounded off moves no prediction by a thousandth."""
+    largest = torch.finfo(torch.float16).max
+    half = states.clamp(-largest, largest).half() if states.element_size() > HALF else states
+    return half.cpu()
 
 
 def _likeliest(logits: torch.Tensor) -> Teaching:

@@ -93,7 +93,7 @@ def add_train(commands: Any, run: Callable[[argparse.Namespace], int | None]) ->
         "--rows",
         type=positive,
         metavar="N",
-        help="texts that the model writes to learn from (768 to 1536)",
+        help="texts that the model writes to learn from (1536 to 3072)",
     )
     each.set_defaults(run=run)
 

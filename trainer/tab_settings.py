@@ -103,7 +103,7 @@ SETTINGS = (
     Setting("start", "Begin from a text", "What the prompt says before its first step.", "words of the model's own"),
     Setting("keep", "How much other texts are to stay as they are", "Lower knows the facts better and colours more.",
             "1", (FACTS,), share),
-    Setting("rows", "Texts that the model writes to learn from", "More are better and slower.", "768 to 1,536",
+    Setting("rows", "Texts that the model writes to learn from", "More are better and slower.", "1,536 to 3,072",
             (DISTILL,), whole),
     Setting("held-out", "Facts to be asked, but not learnt (JSON)", "Shows whether it has understood.",
             kinds=(FACTS,), is_file=True),

@@ -71,7 +71,7 @@ def add_lorebook(commands: Any, run: Run) -> None:
     each.add_argument("--tokens", type=positive, metavar="N", help="of each prompt (a tenth of its text, at least 16)")
     each.add_argument("--steps", type=positive, metavar="N", help="for each entry, at most (1536 to 3072)")
     each.add_argument(
-        "--rows", type=positive, metavar="N", help="texts that the model writes for an entry (768 to 1536)"
+        "--rows", type=positive, metavar="N", help="texts that the model writes for an entry (1536 to 3072)"
     )
     each.add_argument("--batch", type=positive, metavar="N", help="rows of text a step (8)")
     each.add_argument("--block", type=positive, metavar="N", help="tokens of a row of text (112)")

@@ -317,7 +317,7 @@ def test_without_room_or_a_view_of_the_middle_guided_is_the_divergence(
         assert alone[0] == other[0] and torch.equal(alone[1], other[1])
         return rows.all.teaching
 
-    both = 2 * sum(stop - start for _, start, stop in LENGTHS) * model.config.hidden_size * 4
+    both = 2 * sum(stop - start for _, start, stop in LENGTHS) * model.config.hidden_size * 2
     for room, some in ((both - 1, False), (both // 2, False), (both // 2 - 1, True)):
         monkeypatch.setattr(objectives, "room_of", lambda reader, room=room: room)
         assert (taught(Reader(model, tokenizer)).tokens is not None) is some
