@@ -105,7 +105,7 @@ def test_help_says_what_is_taken_otherwise(
             main(["train", kind, "--help"])
         said = " ".join(capsys.readouterr().out.split())
         settings = Settings.of(task.lesson(Reader(model, tokenizer)).defaults)
-        steps = f"{FEWEST * 2} to {MOST * 2}" if kind == "distill" else str(settings.steps)
+        steps = f"{FEWEST} to {MOST}" if kind == "distill" else str(settings.steps)
         assert f"at most ({steps})" in said
         assert re.search(rf"--validate N [^-]*\({settings.validate}\)", said)
         assert f"cost ({'a tenth of the text' if kind == 'distill' else settings.tokens}" in said
@@ -114,7 +114,7 @@ def test_help_says_what_is_taken_otherwise(
 
 
 def test_a_longer_text_is_written_of_more() -> None:
-    assert [rows_for(tokens) for tokens in (8, 153, 154, 310, 5_000)] == [768, 768, 770, 1536, 1536]
+    assert [rows_for(tokens) for tokens in (8, 153, 154, 310, 5_000)] == [1536, 1536, 1540, 3072, 3072]
 
 
 def test_nothing_to_go_on_with_is_said(typed: Any) -> None:
