@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -137,6 +138,10 @@ class Reader:
         with torch.no_grad():
             return self.embedding(ids.to(self.device))  # type: ignore[no-any-return]
 
+    @cached_property
+    def _layers(self) -> list[torch.nn.Module]:
+        return blocks(self.base)
+
     def _features(self, vectors: torch.Tensor | None, batch: Batch, shared: bool) -> torch.Tensor:
         return self._read(vectors, batch, shared)[0]
 
@@ -148,7 +153,7 @@ class Reader:
         # The last token of the longest row predicts nothing that counts.
         text = self.embedded(batch.ids[:, :-1])
         rows, start = len(batch), prefix.shape[1]
-        with _half_way(blocks(self.base) if inside else []) as seen:
+        with _half_way(self._layers if inside else []) as seen:
             if shared and start and text.shape[1] and self._trunk is not None:
                 first = self.base.base_model(inputs_embeds=prefix, use_cache=True)
                 cache = first.past_key_values

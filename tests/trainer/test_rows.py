@@ -301,6 +301,9 @@ def test_guided_is_the_divergence_with_a_gradient_from_half_way(
         close((sum(each[0] for each in parts), sum(each[1] for each in parts)), expected, 1e-3)  # type: ignore[arg-type]
         with torch.no_grad():
             assert float(objective(reader, vectors, rows.all)) == pytest.approx(expected[0], rel=1e-3)
+    with frozen(reader.base, recompute=True):
+        reader.recomputed = True
+        close(graded(objective(reader, vectors, rows.all), vectors), expected, 1e-3)
 
 
 def test_without_room_or_a_view_of_the_middle_guided_is_the_divergence(
