@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from .batch import Batch, Rows, Teaching
 from .fitting import halving
+from .losses import Graded, kl, kl_of_some, nll
 from .reader import Reader
 
 Objective = Callable[[Reader, "torch.Tensor | None", Batch], torch.Tensor]
@@ -26,9 +26,6 @@ each place are kept.
 
 LIKELIEST = 128
 """What it costs: of 2,560 tokens these had 99.2 %, and the rest 3 % of what a prompt still had to learn."""
-
-LEAST = -80.0
-"""Of a logarithm of a probability: float32 ends about there."""
 
 HALF = 2
 """Bytes of a number that is kept."""
@@ -55,8 +52,8 @@ def unexpected(reader: Reader, features: torch.Tensor, wanted: torch.Tensor) -> 
     """-log p of the (places,) ids `wanted`, summed, where `features` of the reader predict them."""
     wanted = wanted.to(features.device)
 
-    def loss(logits: torch.Tensor, places: slice) -> torch.Tensor:
-        return F.cross_entropy(logits, wanted[places].to(logits.device), reduction="sum")
+    def loss(logits: torch.Tensor, places: slice) -> Graded:
+        return nll(logits, wanted[places].to(logits.device))
 
     return reader.total(features, loss)
 
@@ -97,13 +94,14 @@ def _teaching(batch: Batch) -> Teaching:
 
 
 def _from_the_teacher(reader: Reader, features: torch.Tensor, teaching: Teaching) -> torch.Tensor:
-    def loss(logits: torch.Tensor, places: slice) -> torch.Tensor:
-        logs, taught = torch.log_softmax(logits, dim=-1), teaching[places]
+    def loss(logits: torch.Tensor, places: slice) -> Graded:
+        taught = teaching[places]
         if taught.tokens is not None:
-            return _divergence_of_some(logs, taught.values.to(logs.device), taught.tokens.to(logs.device).long())
+            likely, tokens = (each.to(logits.device) for each in (taught.values, taught.tokens))
+            return kl_of_some(logits, likely, tokens.long())
         with torch.no_grad():
-            wanted = torch.log_softmax(reader.logits(taught.values.to(features.device, features.dtype)).float(), dim=-1)
-        return _divergence(logs, wanted.to(logs.device))
+            thought = reader.predictions(taught.values.to(features.device, features.dtype))
+        return kl(logits, thought.to(logits.device))
 
     return reader.total(features, loss)
 
@@ -157,21 +155,3 @@ def _likeliest(logits: torch.Tensor) -> Teaching:
     # Not in half precision: what is left of the sum of their probabilities is one more token.
     best, tokens = logs.topk(min(LIKELIEST, logs.shape[-1]), dim=-1)
     return Teaching(best.cpu(), tokens.int().cpu())
-
-
-def _divergence(logs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """The sum of KL over log-probabilities of (places, vocabulary) each."""
-    # A model may leave out a part of its vocabulary: nothing times infinity is not a number.
-    wanted, logs = wanted.clamp_min(LEAST), logs.clamp_min(LEAST)
-    return (wanted.exp() * (wanted - logs)).sum()
-
-
-def _divergence_of_some(logs: torch.Tensor, wanted: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """The same, from the `tokens` (places, k) and how likely they are wanted; all others are one more token."""
-    wanted, logs = wanted.clamp_min(LEAST), logs.clamp_min(LEAST)
-    # Rounding makes a sum of probabilities a little more than one now and then.
-    kept = wanted.exp()
-    rest = (1 - kept.sum(-1)).clamp_min(1e-6)
-    mine = logs.gather(-1, tokens)
-    left = (1 - mine.exp().sum(-1)).clamp_min(1e-6)
-    return (kept * (wanted - mine)).sum() + (rest * (rest.log() - left.log())).sum()

@@ -19,6 +19,7 @@ import torch
 from ..hosts.hf.view import codec_of, device_of, embedded, text_embedding, unwrap
 from .batch import Batch
 from .frozen import blocks
+from .losses import Graded
 
 PART = 9 << 20
 """Logits that exist at once, 36 MB in float32. Less makes the products of matrices slow, more leaves the caches; and
@@ -26,8 +27,8 @@ what is larger than 32 MB the C library of Linux gives back at once, where it sc
 three times the memory with 32.
 """
 
-Loss = Callable[[torch.Tensor, slice], torch.Tensor]
-"""`loss(logits, places)`: the sum over (places, vocabulary) float32 logits, a scalar with a gradient."""
+Loss = Callable[[torch.Tensor, slice], Graded]
+"""`loss(logits, places)`: of (places, vocabulary) float32 logits, over which it may write."""
 
 
 class Reader:
@@ -42,6 +43,7 @@ class Reader:
         self.recomputed = False
         self.part = PART
         self._trunk: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._overwritable = False
         self._known = False
         self._open: bool | None = None
 
@@ -90,6 +92,16 @@ class Reader:
         """(places, vocabulary) of some of the features."""
         return features if self._trunk is None else self._trunk(features)
 
+    def predictions(self, features: torch.Tensor) -> torch.Tensor:
+        """The same in float32 and without a gradient, for who writes over them."""
+        with torch.no_grad():
+            return self.own(self.logits(features))
+
+    def own(self, logits: torch.Tensor) -> torch.Tensor:
+        """`logits` in float32, over which one may write: their own gradient still finds its way back."""
+        found = logits.detach().float()
+        return found if self._overwritable or logits.dtype != torch.float32 else found.clone()
+
     def total(self, features: torch.Tensor, loss: Loss) -> torch.Tensor:
         """The sum of `loss` over all places, a part at a time; its gradient flows into `features`."""
         vocabulary = int(self.base.config.get_text_config().vocab_size)
@@ -97,10 +109,10 @@ class Reader:
         if self._trunk is None:
             size = len(features)  # they exist already
         if torch.is_grad_enabled() and features.requires_grad:
-            total: torch.Tensor = _InParts.apply(features, self.logits, loss, size)  # type: ignore[no-untyped-call]
+            total: torch.Tensor = _InParts.apply(features, self, loss, size)  # type: ignore[no-untyped-call]
             return total
         places = [slice(start, start + size) for start in range(0, len(features), size)]
-        return torch.stack([loss(self.logits(features[each]).float(), each).detach() for each in places]).sum()
+        return torch.stack([loss(self.predictions(features[each]), each).sum for each in places]).sum()
 
     def begin(self, vectors: torch.Tensor | None, starts: torch.Tensor) -> tuple[torch.Tensor, Any] | None:
         """(rows, features) that predict what follows (rows, length) ids, and a cache to `follow` with; no gradients.
@@ -199,7 +211,9 @@ class Reader:
                 features = self._features(vectors, probe, shared=False)
                 heads = [each for each in self._heads(head) if _agree(each(features), whole)]
                 # The nearest one: a soft cap bends usual logits by less than half precision rounds them.
-                return min(heads, key=lambda each: float((each(features) - whole).float().norm()), default=None)
+                found = min(heads, key=lambda each: float((each(features) - whole).float().norm()), default=None)
+                self._overwritable = found is not None and _may_be_overwritten(found, features)
+                return found
             except (RuntimeError, TypeError, ValueError, AttributeError, LookupError):
                 return None
             finally:
@@ -248,16 +262,17 @@ class _InParts(torch.autograd.Function):
     """The sum of a loss over the places, its gradient computed with it, a part at a time."""
 
     @staticmethod
-    def forward(ctx: Any, features: torch.Tensor, logits: Any, loss: Loss, size: int) -> torch.Tensor:
+    def forward(ctx: Any, features: torch.Tensor, reader: Reader, loss: Loss, size: int) -> torch.Tensor:
         gradient = torch.empty_like(features)
         totals = []
         for start in range(0, len(features), size):
             places = slice(start, start + size)
             part = features[places].detach().requires_grad_(True)
             with torch.enable_grad():
-                total = loss(logits(part).float(), places)
-                (gradient[places],) = torch.autograd.grad(total, [part])
-            totals.append(total.detach())
+                logits = reader.logits(part)
+            total, slope = loss(reader.own(logits), places)
+            (gradient[places],) = torch.autograd.grad([logits], [part], [slope.to(logits.dtype)])
+            totals.append(total)
         ctx.save_for_backward(gradient)
         return torch.stack(totals).sum()
 
@@ -281,6 +296,20 @@ def _half_way(layers: Sequence[torch.nn.Module]) -> Iterator[list[torch.Tensor]]
             )
             undo.callback(hook.remove)
         yield seen
+
+
+def _may_be_overwritten(head: Callable[[torch.Tensor], torch.Tensor], features: torch.Tensor) -> bool:
+    """Whether a head needs its logits no more: the gradient finds its way back although others stand in their place."""
+    asked = features.detach().clone().requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            logits = head(asked)
+            (before,) = torch.autograd.grad(logits.sum(), [asked], retain_graph=True)
+        logits.detach().fill_(torch.nan)
+        (after,) = torch.autograd.grad([logits], [asked], [torch.ones_like(logits)])
+    except RuntimeError:  # what it keeps for the way back was written over
+        return False
+    return torch.equal(before, after) and torch.equal(features, asked)
 
 
 def _agree(one: torch.Tensor, other: torch.Tensor, dtype: torch.dtype | None = None) -> bool:

@@ -44,7 +44,7 @@ def kills(task: str, seconds: float) -> list[str]:
 
 @pytest.mark.parametrize("task", ["finetune", "distill"])
 def test_killed_again_and_again(task: str, tmp_path: Path) -> None:
-    settings = {"steps": 150} if task == "finetune" else {"steps": 100}
+    settings = {"steps": 150} if task == "finetune" else {"steps": 100, "patience": 100}
     whole = drive({"task": task, "settings": settings, "folder": str(tmp_path / "whole")})
     assert whole is not None and whole["steps"] == settings["steps"]
     folder, killed = tmp_path / "killed", 0
