@@ -14,7 +14,7 @@ LEAST = -80.0
 """Of a logarithm of a probability: float32 ends about there."""
 
 SMALLEST = 1e-6
-"""Of a probability that is what others leave: rounding makes the sum of those a little more than one now and then."""
+"""Of a probability that is what others leave: rounding makes their sum a little more than one now and then."""
 
 
 class Graded(NamedTuple):
@@ -48,14 +48,11 @@ def kl_of_some(logits: torch.Tensor, likely: torch.Tensor, tokens: torch.Tensor)
     shifted = _from_the_likeliest(logits).gather(-1, tokens)
     mine = (shifted - _to_probabilities(logits).unsqueeze(-1)).clamp_min(LEAST)
     likely = likely.clamp_min(LEAST)
-    wanted, given = likely.exp(), mine.exp()
+    wanted = likely.exp()
     rest = (1 - wanted.sum(-1, keepdim=True)).clamp_min(SMALLEST)
-    left = 1 - given.sum(-1, keepdim=True)
-    slope = torch.where(left > SMALLEST, rest / left, 0.0)
-    left = left.clamp_min(SMALLEST)
-    found = (wanted * (likely - mine)).sum() + (rest * (rest.log() - left.log())).sum()
-    share = wanted.sum(-1, keepdim=True) - slope * given.sum(-1, keepdim=True)
-    return Graded(found, logits.mul_(share).scatter_add_(-1, tokens, slope * given - wanted))
+    left = logits.scatter_(-1, tokens, 0).sum(-1, keepdim=True).clamp_min(SMALLEST)
+    found = (wanted * (likely - mine)).sum() + (rest * (rest / left).log()).sum()
+    return Graded(found, logits.mul_(1 - rest / left).scatter_(-1, tokens, mine.exp() - wanted))
 
 
 def _from_the_likeliest(logits: torch.Tensor) -> torch.Tensor:
